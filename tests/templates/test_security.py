@@ -1,0 +1,143 @@
+"""Keys, security groups, alarm topic and permissions boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.templates.loader import Template
+
+FILE = "security.yml"
+CONTAINER_PORT = 9898
+
+LOAD_BALANCER = "PaymentLoadBalancerSecurityGroup"
+SERVICE = "PaymentServiceSecurityGroup"
+DATABASE = "PaymentDatabaseSecurityGroup"
+ENDPOINTS = "VpcEndpointSecurityGroupId"
+INTERNET = "0.0.0.0/0"
+
+# Every way in and out: (group, direction, port, peer).
+RULES = {
+    (LOAD_BALANCER, "Ingress", 80, INTERNET),
+    (LOAD_BALANCER, "Ingress", 443, INTERNET),
+    (LOAD_BALANCER, "Egress", CONTAINER_PORT, SERVICE),
+    (SERVICE, "Ingress", CONTAINER_PORT, LOAD_BALANCER),
+    (SERVICE, "Egress", 5432, DATABASE),
+    (SERVICE, "Egress", 443, ENDPOINTS),
+    (SERVICE, "Egress", 443, INTERNET),
+    (DATABASE, "Ingress", 5432, SERVICE),
+    (ENDPOINTS, "Ingress", 443, SERVICE),
+}
+
+Deployed = Callable[..., Template]
+Resources = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def resources(deployed: Deployed) -> Resources:
+    """The resources of the security stack in the environment of the test."""
+    found: Resources = deployed(FILE, ContainerPort=CONTAINER_PORT)["Resources"]
+    return found
+
+
+def peer(properties: dict[str, Any], direction: str) -> str:
+    """The other side of a rule: a group or a range of addresses."""
+    group = "SourceSecurityGroupId" if direction == "Ingress" else "DestinationSecurityGroupId"
+    return str(properties["CidrIp"] if "CidrIp" in properties else properties[group]["Ref"])
+
+
+def test_traffic_is_allowed_along_the_path_of_a_payment_and_nowhere_else(
+    resources: Resources,
+) -> None:
+    prefix = "AWS::EC2::SecurityGroup"
+    rules = [
+        (resource["Type"].removeprefix(prefix), resource["Properties"])
+        for resource in resources.values()
+        if resource["Type"] in (f"{prefix}Ingress", f"{prefix}Egress")
+    ]
+    found = {
+        (rule["GroupId"]["Ref"], direction, rule["FromPort"], peer(rule, direction))
+        for direction, rule in rules
+    }
+    assert found == RULES
+    assert len(found) == len(rules)
+    assert all(rule["FromPort"] == rule["ToPort"] for _, rule in rules)
+    assert {rule["IpProtocol"] for _, rule in rules} == {"tcp"}
+
+
+@pytest.mark.parametrize("group", [LOAD_BALANCER, SERVICE, DATABASE])
+def test_group_is_born_without_a_rule_that_leads_anywhere(resources: Resources, group: str) -> None:
+    """Without an egress rule of its own a group may send everything to everybody."""
+    properties = resources[group]["Properties"]
+    assert "SecurityGroupIngress" not in properties
+    assert [rule["CidrIp"] for rule in properties["SecurityGroupEgress"]] == ["127.0.0.1/32"]
+
+
+def test_every_key_has_a_name(resources: Resources) -> None:
+    keys = {name for name, resource in resources.items() if resource["Type"] == "AWS::KMS::Key"}
+    named = {
+        resource["Properties"]["TargetKeyId"]["Ref"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::KMS::Alias"
+    }
+    assert named == keys == {"PaymentDataKey", "PaymentLogsKey", "PaymentAlarmKey"}
+
+
+def test_data_key_works_only_through_the_database_and_the_secrets(resources: Resources) -> None:
+    statements = resources["PaymentDataKey"]["Properties"]["KeyPolicy"]["Statement"]
+    using = [s for s in statements if s["Sid"] != "AdministerThroughIam"]
+    services = [
+        {"Fn::Sub": "rds.${AWS::Region}.${AWS::URLSuffix}"},
+        {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"},
+    ]
+    assert len(using) == 2
+    for statement in using:
+        assert statement["Condition"]["StringEquals"] == {
+            "kms:CallerAccount": {"Ref": "AWS::AccountId"},
+            "kms:ViaService": services,
+        }
+
+
+def test_alarms_reach_the_topic_and_its_key(resources: Resources) -> None:
+    topic = resources["PaymentAlarmTopic"]["Properties"]
+    key = resources["PaymentAlarmKey"]["Properties"]["KeyPolicy"]["Statement"][1]
+    publish = resources["PaymentAlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
+    assert topic["KmsMasterKeyId"] == {"Fn::GetAtt": ["PaymentAlarmKey", "Arn"]}
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    for statement in (key, publish):
+        assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+        assert set(statement["Condition"]) == {"StringEquals", "ArnLike"}
+    assert publish["Condition"] == key["Condition"]
+
+
+def test_nobody_publishes_in_plain_text(resources: Resources) -> None:
+    policy = resources["PaymentAlarmTopicPolicy"]["Properties"]["PolicyDocument"]
+    (deny,) = [s for s in policy["Statement"] if s["Effect"] == "Deny"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("address", "subscribed"), [("", False), ("ops@example.com", True)])
+def test_an_address_is_subscribed_where_one_is_given(
+    deployed: Deployed, address: str, subscribed: bool
+) -> None:
+    resources = deployed(FILE, AlarmEmail=address)["Resources"]
+    assert ("PaymentAlarmSubscription" in resources) is subscribed
+
+
+def test_boundary_holds_only_roles_of_its_environment(
+    resources: Resources, environment: str
+) -> None:
+    policy = resources["PaymentPermissionsBoundary"]["Properties"]["PolicyDocument"]
+    for statement in policy["Statement"]:
+        tags = statement["Condition"]["StringEquals"]
+        assert tags["aws:PrincipalTag/Environment"] == environment, statement["Sid"]
+
+
+def test_boundary_lets_keys_be_used_only_in_their_environment(
+    resources: Resources, environment: str
+) -> None:
+    policy = resources["PaymentPermissionsBoundary"]["Properties"]["PolicyDocument"]
+    (keys,) = [s for s in policy["Statement"] if s["Sid"] == "UseKeysOfEnvironment"]
+    assert keys["Condition"]["StringEquals"]["aws:ResourceTag/Environment"] == environment
