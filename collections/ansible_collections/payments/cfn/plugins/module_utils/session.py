@@ -1,0 +1,181 @@
+# Copyright (c) the collection's authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AWS clients from the options that all AWS modules have in common, and AWS's errors in words.
+
+For plugins that run in the controller; modules have AnsibleAWSModule for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .errors import CfnError, CloudError
+
+BOTO3_IMPORT_ERROR: str | None = None
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+    from botocore.parsers import ResponseParserError
+except ImportError as error:  # pragma: no cover - the environment of the tests has boto3
+    BOTO3_IMPORT_ERROR = str(error)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+
+# AWS throttles per account, and other tools share the account: adaptive retries slow down. More
+# attempts would keep a user waiting for over a minute when an endpoint cannot be reached at all.
+_RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 5}
+
+
+class Clients:
+    """The clients of one task, each made when it is first used and then kept."""
+
+    def __init__(self, options: Mapping[str, Any], concurrency: int) -> None:
+        """Take the options; nothing is made yet.
+
+        :param options: the options of amazon.aws's common doc fragment, validated.
+        :param concurrency: how many requests a client is asked for at the same time.
+        """
+        self._options = options
+        self._concurrency = concurrency
+
+    @property
+    def region(self) -> str:
+        """The region that requests go to.
+
+        :raises CloudError: there is none.
+        """
+        region = self._options.get("region") or self._session.region_name
+        if not region:
+            raise CloudError(
+                "no region is set; give the option region or the environment variable AWS_REGION."
+            )
+        return str(region)
+
+    @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        """CloudFormation's client."""
+        client: CloudFormationClient = self._client("cloudformation")
+        return client
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """S3's client."""
+        client: S3Client = self._client("s3")
+        return client
+
+    @cached_property
+    def _session(self) -> Any:
+        if BOTO3_IMPORT_ERROR:
+            raise CfnError(
+                f"boto3 cannot be imported ({BOTO3_IMPORT_ERROR}); install it for the Python that "
+                "runs Ansible."
+            )
+        given = self._options
+        keys = ("access_key", "secret_key", "session_token")
+        if given.get("profile"):
+            if any(given.get(key) for key in keys):
+                raise CfnError("a profile and an access key exclude each other; give one of them.")
+            return boto3.session.Session(profile_name=given["profile"])
+        access_key, secret_key, session_token = (given.get(key) or None for key in keys)
+        return boto3.session.Session(
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            aws_session_token=session_token,
+        )
+
+    def _client(self, service: str) -> Any:
+        options = self._options
+        config = Config(
+            retries=_RETRIES,
+            max_pool_connections=self._concurrency,
+            user_agent_extra="payments.cfn",
+        )
+        if options.get("aws_config"):
+            config = config.merge(Config(**options["aws_config"]))
+        verify = options.get("validate_certs", True)
+        if verify and options.get("aws_ca_bundle"):
+            verify = options["aws_ca_bundle"]
+        return self._session.client(
+            service,
+            region_name=self.region,
+            endpoint_url=options.get("endpoint_url") or None,
+            verify=verify,
+            config=config,
+        )
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; boto3 reads its settings from there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def in_words(doing: str) -> Iterator[None]:
+    """Turn what boto3 raises into one sentence.
+
+    :param doing: what was being done, e.g. ``creating a change set for app-dev``.
+    :raises CloudError: in place of any error of boto3.
+    """
+    try:
+        yield
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        code, text = details.get("Code", "unknown"), _one_line(details.get("Message", ""))
+        raise CloudError(f"{doing}: AWS answers {code}: {text}{_remedy(code)}.") from error
+    except NoRegionError as error:
+        raise CloudError(f"{doing}: no region is set; give the option region.") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        text = _one_line(str(error))
+        raise CloudError(f"{doing}: {text}{_remedy(type(error).__name__)}.") from error
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(". ")
+
+
+_REMEDIES = (
+    (
+        ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+        "give credentials by the environment, a profile or the options",
+    ),
+    (
+        ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+        "renew the credentials and run this again",
+    ),
+    (
+        ("InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+        "check the access key and its secret",
+    ),
+    (
+        ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
+        "allow this action to the role or user that deploys",
+    ),
+    (
+        ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"),
+        "check the region, the endpoint and the network",
+    ),
+    (("NoSuchBucket",), "make the bucket first"),
+    (("Throttling", "ThrottlingException"), "run this again later"),
+)
+
+
+def _remedy(code: str) -> str:
+    return next((f"; {advice}" for codes, advice in _REMEDIES if code in codes), "")

@@ -1,0 +1,269 @@
+#!/usr/bin/python
+# Copyright (c) the collection's authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Package a tree of nested CloudFormation templates."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: package
+version_added: "0.1.0"
+short_description: Package a tree of nested CloudFormation templates into S3
+description:
+  - Walks from a root template through every C(AWS::CloudFormation::Stack) whose C(TemplateURL) is
+    a local path, makes each template and each local code artifact content-addressed, and uploads
+    to the bucket only what is missing there, in parallel.
+  - Each path is relative to the template that names it. A directory or a file that CloudFormation
+    wants as a zip becomes one whose bytes depend only on its content; a zip is taken as it is.
+    What is already remote (C(https), C(s3)) or an intrinsic function is left alone. The
+    properties handled are those of C(aws cloudformation package).
+  - Resolves intrinsic functions in C(DeletionPolicy) and C(UpdateReplacePolicy) to literals and
+    drops the transform C(AWS::LanguageExtensions), with which nested change sets are unreliable.
+    It is kept, with a warning, where something else in the template needs it.
+  - The same templates, code and literals always give the same RV(release_id), on whatever
+    machine and for whatever bucket, prefix or region.
+  - The packaged files and the manifest C(release.json) are written to O(output_dir) in check mode
+    too, so that M(payments.cfn.stack) can compute its plan; only the bucket is left untouched.
+    C(changed) tells of the bucket alone.
+options:
+  template:
+    description: The root template, YAML or JSON.
+    type: path
+    required: true
+  parameters:
+    description:
+      - Parameter values of the root template. Only those named in O(literals) are used; a Default
+        stands in for a value that is not given.
+    type: dict
+    default: {}
+  literals:
+    description:
+      - Names of root parameters to be written into the templates. The packaged templates accept
+        no other value for them, in nested templates too where the parameter is handed on by
+        C(Ref).
+      - Every parameter that a C(DeletionPolicy) or C(UpdateReplacePolicy) depends on must be named.
+    type: list
+    elements: str
+    default: []
+  bucket:
+    description: The bucket, in the region of the stack.
+    type: str
+    required: true
+  prefix:
+    description: What the keys in the bucket begin with, without the slash.
+    type: str
+    default: ""
+  kms_key_id:
+    description:
+      - Id, ARN or alias of the KMS key to encrypt with. Without it, the default encryption of the
+        bucket applies; it should be SSE-KMS, and a warning is given if it is not.
+    type: str
+  output_dir:
+    description:
+      - Where to write the packaged files and C(release.json). Files of an earlier release there
+        are removed.
+    type: path
+    required: true
+requirements:
+  - botocore >= 1.35.2
+  - PyYAML
+author:
+  - Nested Stack Tooling Authors (@cfn-tooling-authors)
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Uploads nothing, and tells which objects are missing in the bucket.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Package the platform for dev
+  payments.cfn.package:
+    template: cloudformation/master.yml
+    parameters:
+      EnvironmentType: dev
+    literals: [EnvironmentType]
+    bucket: example-artifacts-eu-west-1
+    prefix: platform
+    output_dir: artifacts/dev/release
+    region: eu-west-1
+  register: packaged
+
+- name: Deploy what was packaged
+  payments.cfn.stack:
+    name: platform-dev
+    manifest: "{{ packaged.manifest }}"
+    parameters:
+      EnvironmentType: dev
+    region: eu-west-1
+"""
+
+RETURN = r"""
+release_id:
+  description: 16 hexadecimal digits that stand for the templates, the code and the literals.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d65
+template_url:
+  description: The URL of the packaged root template.
+  returned: success
+  type: str
+  sample: https://s3.eu-west-1.amazonaws.com/example-artifacts-eu-west-1/platform/2c26b4.template.json
+manifest:
+  description: Path of C(release.json).
+  returned: success
+  type: str
+  sample: artifacts/dev/release/release.json
+artifacts:
+  description: Everything the release consists of; the root template is last.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: What it is.
+      type: str
+      returned: always
+      sample: template
+    source:
+      description: The file or directory it was made from, relative to the root template.
+      type: str
+      returned: always
+      sample: vpc.yml
+    key:
+      description: Its key in the bucket.
+      type: str
+      returned: always
+    url:
+      description: Its URL.
+      type: str
+      returned: always
+    sha256:
+      description: The SHA-256 of its bytes.
+      type: str
+      returned: always
+    size:
+      description: Its size in bytes.
+      type: int
+      returned: always
+    path:
+      description: The copy in O(output_dir), relative to it.
+      type: str
+      returned: always
+missing:
+  description: Keys that the bucket lacked.
+  returned: success
+  type: list
+  elements: str
+uploaded:
+  description: Keys that were uploaded; empty in check mode.
+  returned: success
+  type: list
+  elements: str
+findings:
+  description: Everything that stands in the way, one sentence each.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.payments.cfn.plugins.module_utils import package, upload
+from ansible_collections.payments.cfn.plugins.module_utils.account import DNS_SUFFIXES
+from ansible_collections.payments.cfn.plugins.module_utils.errors import CfnError, CloudError
+from ansible_collections.payments.cfn.plugins.module_utils.manifest import Artifact, Release
+from ansible_collections.payments.cfn.plugins.module_utils.templates import (
+    YAML_IMPORT_ERROR,
+    load_tree,
+)
+
+with suppress(ImportError):  # AnsibleAWSModule says what is missing
+    from botocore.config import Config
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleAWSModule(
+        argument_spec={
+            "template": {"type": "path", "required": True},
+            "parameters": {"type": "dict", "default": {}},
+            "literals": {"type": "list", "elements": "str", "default": []},
+            "bucket": {"type": "str", "required": True},
+            "prefix": {"type": "str", "default": ""},
+            "kms_key_id": {"type": "str", "no_log": False},
+            "output_dir": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if YAML_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
+    module.require_botocore_at_least("1.35.2", reason="to put an object only if it is missing")
+    try:
+        result = run(module)
+    except CfnError as error:
+        module.fail_json(msg=str(error), findings=list(error.findings))
+    module.exit_json(**result)
+
+
+def run(module: AnsibleAWSModule) -> dict[str, Any]:
+    """Package, and bring to the bucket what it lacks."""
+    options = module.params
+    tree = load_tree(options["template"])
+    if not module.region:
+        raise CloudError("no region is set; give the option region or set AWS_REGION.")
+    client = module.client("s3", config=Config(**upload.CLIENT_SETTINGS))
+    target = package.destination(
+        options["bucket"],
+        module.region,
+        options["prefix"],
+        DNS_SUFFIXES.get(client.meta.partition, DNS_SUFFIXES["aws"]),
+    )
+    packaged = package.build(tree, options["parameters"], options["literals"], target)
+    for warning in packaged.warnings:
+        module.warn(warning)
+    release = packaged.release
+    missing = _missing(module, client, release)
+    path = package.save(packaged, Path(options["output_dir"]))
+    uploaded: tuple[str, ...] = ()
+    if missing and not module.check_mode:
+        done = upload.upload(
+            client, release.bucket, missing, packaged.contents, options["kms_key_id"]
+        )
+        uploaded = done.keys
+        for warning in done.warnings:
+            module.warn(warning)
+    return {
+        "changed": bool(missing),
+        "release_id": release.release_id,
+        "template_url": release.template_url,
+        "manifest": str(path),
+        "artifacts": [asdict(artifact) for artifact in release.artifacts],
+        "missing": [artifact.key for artifact in missing],
+        "uploaded": list(uploaded),
+    }
+
+
+def _missing(module: AnsibleAWSModule, client: Any, release: Release) -> tuple[Artifact, ...]:
+    try:
+        return upload.find_missing(client, release)
+    except upload.MissingBucketError as error:
+        # in check mode, the task that creates the bucket has not created it either
+        if not module.check_mode:
+            raise
+        module.warn(str(error))
+        return release.artifacts
+
+
+if __name__ == "__main__":
+    main()

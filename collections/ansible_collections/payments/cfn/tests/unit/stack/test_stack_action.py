@@ -1,0 +1,270 @@
+# Copyright (c) the collection's authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action as a playbook sees it: options, what is shown, and the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.payments.cfn.plugins.action.stack import argument_spec
+from ansible_collections.payments.cfn.plugins.module_utils import manifest
+from ansible_collections.payments.cfn.plugins.modules import stack as documented
+
+SUMMARY = "Plan: 10 to add, 0 to change, 0 to replace, 0 to remove"
+COLLECTIONS = Path(__file__).resolve().parents[6]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run showed, and the task's result."""
+
+    shown: str
+    result: Mapping[str, Any]
+
+
+RunStack = Callable[..., Run]
+
+
+@pytest.fixture
+def run_stack(tmp_path: Path, account: Mapping[str, str]) -> RunStack:
+    """Run the action in a playbook, with the way to the cloud in the task's environment only."""
+
+    def run(
+        options: Mapping[str, Any],
+        *flags: str,
+        hosts: Sequence[str] = ("target",),
+        task: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Run:
+        saved = tmp_path / "result.json"
+        save = {"content": "{{ result | to_json }}", "dest": str(saved)}
+        play = {
+            "hosts": "all",
+            "gather_facts": False,
+            "module_defaults": {"group/payments.cfn.aws": {"region": "eu-west-1"}},
+            "environment": dict(account),
+            "tasks": [
+                {
+                    "block": [
+                        {"payments.cfn.stack": dict(options), "register": "result", **(task or {})}
+                    ],
+                    "always": [
+                        {
+                            "ansible.builtin.copy": save,
+                            "check_mode": False,
+                            "diff": False,
+                            "delegate_to": "localhost",
+                            "run_once": True,
+                        }
+                    ],
+                }
+            ],
+        }
+        (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+        # Nothing can be reached at these hosts, and nothing needs to be.
+        inventory = {host: {"ansible_host": "192.0.2.1"} for host in hosts}
+        (tmp_path / "hosts.yml").write_text(
+            json.dumps({"all": {"hosts": inventory}}), encoding="utf-8"
+        )
+        (tmp_path / "ansible.cfg").touch()
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml", *flags],
+            cwd=tmp_path,
+            env=clean
+            | {
+                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+                "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+            }
+            | dict(environment or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert saved.is_file(), done.stdout + done.stderr
+        return Run(done.stdout + done.stderr, json.loads(saved.read_text(encoding="utf-8")))
+
+    return run
+
+
+@pytest.fixture
+def options(deployer: Any, tmp_path: Path) -> dict[str, Any]:
+    """The options that deploy the tree."""
+    packaged = deployer.package()
+    return {
+        "name": "tree",
+        "manifest": str(packaged.directory / manifest.FILE_NAME),
+        "output_dir": str(tmp_path / "out"),
+    }
+
+
+def test_plan_is_shown_once_and_nothing_changes(
+    run_stack: RunStack, options: dict[str, Any], deployer: Any, tmp_path: Path
+) -> None:
+    before = deployer.world()
+    for flags in ([], ["--diff"]):
+        checked = run_stack(options, "--check", *flags)
+        assert checked.shown.count(SUMMARY) == 1, checked.shown
+        assert checked.result["changed"]
+        assert checked.result["status"] == "ABSENT"
+        assert SUMMARY in checked.result["diff"]["prepared"]
+    planned = run_stack(options | {"plan_only": True})
+    assert planned.shown.count(SUMMARY) == 1
+    assert planned.result["plan"] == checked.result["plan"]
+    saved = json.loads((tmp_path / "out" / "plan.json").read_text(encoding="utf-8"))
+    assert saved == planned.result["plan"]
+    assert deployer.world() == before
+
+
+def test_deployment_streams_and_returns_and_can_be_repeated(
+    run_stack: RunStack, options: dict[str, Any], tmp_path: Path
+) -> None:
+    first = run_stack(options, "--diff")
+    assert first.shown.count(SUMMARY) == 1, first.shown
+    assert "Service/Store/Table  AWS::DynamoDB::Table  CREATE_COMPLETE" in first.shown
+    assert "[10/10]  the stack  AWS::CloudFormation::Stack  CREATE_COMPLETE" in first.shown
+    assert first.shown.index(SUMMARY) < first.shown.index("CREATE_COMPLETE")
+    assert "\x1b[" not in first.shown
+    result = first.result
+    assert result["changed"]
+    assert result["status"] == "CREATE_COMPLETE"
+    assert result["stack_id"].startswith("arn:aws:cloudformation:eu-west-1:")
+    assert set(result["outputs"]) == {"Queue", "Topic"}
+    out = tmp_path / "out"
+    assert json.loads((out / "outputs.json").read_text(encoding="utf-8")) == result["outputs"]
+    events = json.loads((out / "events.json").read_text(encoding="utf-8"))
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    assert events[-1]["status"] == "CREATE_COMPLETE"
+
+    second = run_stack(options)
+    assert not second.result["changed"]
+    assert "tree: nothing to change" in second.shown
+    assert second.result["outputs"] == result["outputs"]
+
+    deleted = run_stack({"name": "tree", "state": "absent"})
+    assert deleted.result["changed"]
+    assert "  retained: Service/Store/Bucket  AWS::S3::Bucket  " in deleted.shown
+    assert [item["path"] for item in deleted.result["kept"]] == [
+        "Service/Store/Bucket",
+        "Service/Store/Cluster",
+    ]
+    assert not run_stack({"name": "tree", "state": "absent"}).result["changed"]
+
+
+def test_failure_is_one_sentence_and_is_shown_at_once(
+    run_stack: RunStack, options: dict[str, Any], tmp_path: Path
+) -> None:
+    run = run_stack(options | {"parameters": {"Broken": True, "Patience": 1}})
+    assert run.result["failed"]
+    assert "Broken" in run.result["msg"]
+    run = run_stack(options | {"parameters": {"Broken": "yes"}})
+    assert run.result["failed"]
+    assert "\n" not in run.result["msg"]
+    assert "because Service/Obstacle (AWS::CloudFormation::WaitCondition)" in run.result["msg"]
+    assert run.result["status"] == "ROLLBACK_COMPLETE"
+    assert run.result["cause"]["path"] == "Service/Obstacle"
+    assert "Service/Obstacle  AWS::CloudFormation::WaitCondition  CREATE_FAILED  " in run.shown
+    events = json.loads((tmp_path / "out" / "events.json").read_text(encoding="utf-8"))
+    assert events[-1]["status"] == "ROLLBACK_COMPLETE"
+
+
+def test_nothing_is_shown_with_no_log(run_stack: RunStack, options: dict[str, Any]) -> None:
+    run = run_stack(options | {"parameters": {"Message": "not for the log"}}, "--check", "--diff",
+                    task={"no_log": True})  # fmt: skip
+    assert "Plan:" not in run.shown
+    assert "not for the log" not in run.shown
+
+
+def test_colours_are_there_where_they_are_wanted(
+    run_stack: RunStack, options: dict[str, Any]
+) -> None:
+    forced = {"ANSIBLE_FORCE_COLOR": "1", "ANSIBLE_NOCOLOR": "0"}
+    run = run_stack(options, "--check", environment=forced)
+    assert "\x1b[0;32m    + Topic  AWS::SNS::Topic\x1b[0m" in run.shown
+
+
+def test_targets_are_told_apart(run_stack: RunStack, options: dict[str, Any]) -> None:
+    each = options | {"name": "tree-{{ inventory_hostname }}", "output_dir": ""}
+    del each["output_dir"]
+    run = run_stack(each, "--check", hosts=("one", "two"))
+    assert f"[one] {SUMMARY}" in run.shown
+    assert f"[two] {SUMMARY}" in run.shown
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "tree"}, "any of the following are missing: manifest, template_url"),
+        ({"name": "tree", "manifest": "/nowhere/release.json"}, "/nowhere/release.json"),
+        (
+            {"name": "tree", "manifest": "a", "template_url": "b"},
+            "mutually exclusive: manifest|template_url",
+        ),
+        ({"name": "tree", "state": "absent", "nmae": "x"}, "nmae"),
+        (
+            {"name": "tree", "template_url": "https://s3/b/k", "parameters": {"A": {"b": 1}}},
+            "parameter A is a mapping",
+        ),
+        (
+            {"name": "tree", "template_url": "https://s3/b/k", "plan_only": True},
+            "give the option manifest",
+        ),
+        (
+            {"name": "tree", "template_url": "https://s3.eu-west-1.amazonaws.com/none/such.json"},
+            "tree: AWS answers ",
+        ),
+        (
+            {"name": "tree", "state": "absent", "profile": "p", "access_key": "a",
+             "secret_key": "0123456789"},
+            "exclude each other",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_answered_in_one_sentence(
+    run_stack: RunStack, given: dict[str, Any], message: str
+) -> None:
+    run = run_stack(given)
+    assert run.result["failed"]
+    assert message in run.result["msg"]
+    assert "\n" not in run.result["msg"]
+    assert "Traceback" not in run.shown
+
+
+def test_documentation_and_options_agree() -> None:
+    described = yaml.safe_load(documented.DOCUMENTATION)["options"]
+    accepted = argument_spec()
+    own = {name: spec for name, spec in accepted.items() if name in described}
+    assert set(described) == set(own)
+    for name, spec in own.items():
+        words = described[name]
+        for key in ("type", "required", "default", "choices", "elements", "aliases"):
+            assert words.get(key) == spec.get(key), (name, key)
+    # everything else comes with the documentation fragments of amazon.aws
+    assert {"region", "profile", "endpoint_url", "access_key", "secret_key"} <= set(accepted)
+
+
+def test_ansible_doc_shows_the_whole(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "doc", "--json", "payments.cfn.stack"],
+        cwd=tmp_path,
+        env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = json.loads(done.stdout)["payments.cfn.stack"]
+    assert set(argument_spec()) <= set(shown["doc"]["options"])
+    assert shown["doc"]["has_action"]
+    assert shown["examples"]
+    assert "plan" in shown["return"]
