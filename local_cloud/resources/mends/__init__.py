@@ -1,0 +1,22 @@
+"""Mends to MiniStack's own services: what their APIs forget or answer otherwise than AWS."""
+
+from __future__ import annotations
+
+from . import cloudwatch, config, ec2, ecs, elb, iam, rds, s3, secrets, waf
+from .core import mend
+
+
+def apply() -> None:
+    """Apply every mend to the running interpreter; to be called once."""
+    cloudwatch.keep_settings()
+    mend("alb", "elbv2", elb.MENDS)
+    mend("config", "config", config.MENDS)
+    mend("ec2", "ec2", ec2.MENDS)
+    mend("ecs", "ecs", ecs.MENDS)
+    ecs.start_no_containers()
+    mend("iam", "iam", iam.MENDS)
+    mend("rds", "rds", rds.MENDS)
+    rds.start_no_containers()
+    s3.tag_buckets_with_their_stack()
+    mend("secretsmanager", "secretsmanager", secrets.MENDS)
+    mend("waf", "wafv2", waf.MENDS)

@@ -1,0 +1,33 @@
+"""Secrets Manager: the end of a rotation, and which service owns a secret."""
+
+from __future__ import annotations
+
+from ministack.services import secretsmanager as _secrets
+
+from .core import Amendment, Members, Mend, Operation, Refusal
+
+OWNER_TAG = "aws:secretsmanager:owningService"
+
+
+def _cancel_rotation(request: Members) -> Members:
+    _key, secret = _secrets._resolve(request["SecretId"])
+    if not secret:
+        raise Refusal(
+            "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+        )
+    secret["RotationEnabled"] = False
+    return {"ARN": secret["ARN"], "Name": secret["Name"]}
+
+
+def _show_owner(_request: Members, response: Members) -> None:
+    for secret in response.get("SecretList", [response]):
+        owner = next((t["Value"] for t in secret.get("Tags") or () if t["Key"] == OWNER_TAG), None)
+        if owner:
+            secret["OwningService"] = owner
+
+
+MENDS: tuple[Mend, ...] = (
+    Operation("CancelRotateSecret", _cancel_rotation),
+    Amendment("DescribeSecret", _show_owner),
+    Amendment("ListSecrets", _show_owner),
+)

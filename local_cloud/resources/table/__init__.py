@@ -1,0 +1,24 @@
+"""The table of resource types, one module per area of the platform."""
+
+from __future__ import annotations
+
+from ..model import ResourceType
+from .builtin import BUILTIN
+from .compute import COMPUTE
+from .database import DATABASE
+from .governance import GOVERNANCE
+from .monitoring import MONITORING
+from .network import NETWORK
+from .security import SECURITY
+from .storage import STORAGE
+
+RESOURCE_TYPES: tuple[ResourceType, ...] = (
+    *NETWORK,
+    *SECURITY,
+    *DATABASE,
+    *COMPUTE,
+    *STORAGE,
+    *MONITORING,
+    *GOVERNANCE,
+    *BUILTIN,
+)

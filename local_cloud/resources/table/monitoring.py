@@ -1,0 +1,78 @@
+"""CloudWatch and SNS."""
+
+from __future__ import annotations
+
+from ..model import EVERY, Call, Read, ResourceType, Tags
+
+
+def _topic_attribute(name: str) -> Call:
+    return Call(
+        "set_topic_attributes",
+        {
+            "TopicArn": "id",
+            "AttributeName": f"'{name}'",
+            "AttributeValue": f"properties.{name} || ''",
+        },
+    )
+
+
+MONITORING = (
+    ResourceType(
+        name="AWS::SNS::Topic",
+        service="sns",
+        mends_builtin=True,
+        settings=tuple(
+            _topic_attribute(name)
+            for name in ("KmsMasterKeyId", "SignatureVersion", "TracingConfig")
+        ),
+        create_only=("FifoTopic",),
+        named="TopicName",
+    ),
+    ResourceType(
+        name="AWS::CloudWatch::Alarm",
+        service="cloudwatch",
+        create=Call("put_metric_alarm", {"AlarmName": "name"}, EVERY),
+        reference="name",
+        read=Read(
+            "describe_alarms",
+            {"AlarmNames": "[id]", "AlarmTypes": "['MetricAlarm']"},
+            "MetricAlarms[0]",
+        ),
+        attributes={"Arn": "record.AlarmArn"},
+        updates=(Call("put_metric_alarm", {"AlarmName": "id"}, EVERY),),
+        delete=Call("delete_alarms", {"AlarmNames": "[id]"}),
+        named="AlarmName",
+        name_limit=255,
+        tags=Tags("ResourceARN", "record.AlarmArn", reserved=False),
+    ),
+    ResourceType(
+        name="AWS::CloudWatch::Dashboard",
+        service="cloudwatch",
+        mends_builtin=True,
+        attributes={"DashboardName": "id"},
+        named="DashboardName",
+        tags=Tags(
+            "ResourceARN",
+            "join('', ['arn:aws:cloudwatch::', account, ':dashboard/', id])",
+            at_create=False,
+            reserved=False,
+        ),
+    ),
+    ResourceType(
+        name="AWS::CloudWatch::CompositeAlarm",
+        service="cloudwatch",
+        create=Call("put_composite_alarm", {"AlarmName": "name"}, EVERY),
+        reference="name",
+        read=Read(
+            "describe_alarms",
+            {"AlarmNames": "[id]", "AlarmTypes": "['CompositeAlarm']"},
+            "CompositeAlarms[0]",
+        ),
+        attributes={"Arn": "record.AlarmArn"},
+        updates=(Call("put_composite_alarm", {"AlarmName": "id"}, EVERY),),
+        delete=Call("delete_alarms", {"AlarmNames": "[id]"}),
+        named="AlarmName",
+        name_limit=255,
+        tags=Tags("ResourceARN", "record.AlarmArn", reserved=False),
+    ),
+)
