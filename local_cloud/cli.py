@@ -1,7 +1,7 @@
 """The command line: ``python -m local_cloud up|down|status|serve``.
 
-``up``, ``down`` and ``status`` print one JSON object; an error is one sentence on standard error
-and exit status 1.
+``up``, ``down`` and ``status`` print one JSON object, or a shell's words with ``up --export``; an
+error is one sentence on standard error and exit status 1.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # up the end.
             sys.stdout.flush()
             os._exit(0)
-        print(json.dumps(_report(options, directory).as_dict()))
+        report = _report(options, directory)
+        print(_exports(report) if options.export else json.dumps(report.as_dict()))
     except LocalCloudError as error:
         print_error(str(error))
         return 1
@@ -54,13 +56,23 @@ def _report(options: argparse.Namespace, directory: process.StateDirectory) -> p
     )
 
 
+def _exports(report: process.Report) -> str:
+    """The variables that lead to the running server, as commands of a shell."""
+    variables = report.server.environment if report.server else {}
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local_cloud",
         description="Run AWS on this machine: MiniStack, completed for nested stacks.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _add(commands, "up", "start it in the background, unless it runs", waits=True, runs=True)
+    parser.set_defaults(export=False)
+    up = _add(commands, "up", "start it in the background, unless it runs", waits=True, runs=True)
+    up.add_argument(
+        "--export", action="store_true", help="print the variables that lead there for a shell"
+    )
     _add(commands, "down", "stop it, if it runs", waits=True)
     _add(commands, "status", "say whether it runs")
     serve = _add(commands, "serve", "run it in the foreground", runs=True)

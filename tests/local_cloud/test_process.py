@@ -97,6 +97,15 @@ def test_up_is_idempotent_and_down_stops_everything(run: Run, state_dir: Path) -
     ]
 
 
+def test_up_can_print_the_environment_for_a_shell(run: Run, state_dir: Path) -> None:
+    wanted = up(run)["environment"]
+    script = f'eval "$({" ".join(command(state_dir, "up", "--export"))})" && env -0'
+    shell = ["env", "-i", "bash", "-c", script]
+    printed = subprocess.run(shell, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    seen = dict(line.partition("=")[::2] for line in printed.split("\0"))
+    assert wanted.items() <= seen.items()
+
+
 def test_a_terminated_server_ends_whole(run: Run, state_dir: Path) -> None:
     server = up(run)
     os.kill(server["pid"], signal.SIGTERM)
