@@ -1,4 +1,4 @@
-"""Loopback ports: binding one, and naming the program that holds one."""
+"""Loopback ports: taking one, and naming the program that holds one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from local_cloud.errors import PortInUseError
 
 LOOPBACK = "127.0.0.1"
 _LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A bound, not yet listening, socket and what is to be said about its port."""
+    """A listening socket and what is to be said about its port."""
 
     socket: socket.socket
     port: int
@@ -50,6 +51,9 @@ def _bind_exactly(port: int) -> Binding:
         # on which a program listens stays refused all the same.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((LOOPBACK, port))
+        # At once: until one of them listens, two programs can bind the same port. What arrives
+        # before it is served waits in the queue.
+        bound.listen(_BACKLOG)
     except OSError:
         bound.close()
         raise

@@ -193,8 +193,6 @@ async def _serve_gateway(
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    # Early requests wait in the queue instead of being refused.
-    bound.listen(1024)
     bound.close()
     await serve(application, config, shutdown_trigger=until_ended)  # type: ignore[arg-type]  # hypercorn types ASGI messages as a closed union of TypedDicts
 

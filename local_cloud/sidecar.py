@@ -59,8 +59,6 @@ class Sidecar:
 
     def start(self) -> None:
         """Load moto and serve, in a thread; :attr:`ready` is set once it answers."""
-        # Listening at once lets early requests wait in the queue while moto loads.
-        self._socket.listen(128)
         self._thread.start()
 
     def stop(self) -> None:

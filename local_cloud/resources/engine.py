@@ -61,10 +61,18 @@ class _Engine:
         document = _identified(document, physical_id)
         try:
             return physical_id, attributes | self._complete(document)
-        except Exception:
+        except Exception as error:
             # CloudFormation knows no physical id yet, so nobody else would remove it.
-            self.delete(physical_id, given)
+            self._remove_half_made(physical_id, given, error)
             raise
+
+    def _remove_half_made(self, physical_id: str, given: Properties, cause: Exception) -> None:
+        try:
+            self.delete(physical_id, given)
+        except ResourceError as left:
+            raise ResourceError(
+                f"{cause} What was created of it, {physical_id}, could not be removed: {left}"
+            ) from cause
 
     def update(
         self,

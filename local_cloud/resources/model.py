@@ -112,13 +112,17 @@ class ResourceType:
 
     With `mends_builtin` the handlers that MiniStack has for the type do the work, and only what
     is said here is added to them; without it `create` and `delete` are required. `create_only`
-    and `conditional` are the resource type's whole lists either way.
+    properties replace the resource and `conditional` ones may; both are the type's whole lists
+    either way. `ignored` properties are accepted and have no effect here.
 
-    `after_create` runs once the resource exists. `settings` run after the create where their properties are given, and on an update where
-    they changed; `updates` run on an update only. `reference` is the Ref, `attributes` the
-    Fn::GetAtt values (a function where an expression can't say it). `create_only` properties replace the resource, `ignored` ones are accepted
-    and have no effect here. `defaults` stand in on an update for a property that the template no
-    longer gives. `ready` is a JMESPath expression that turns true once the resource can be used.
+    `after_create` runs once the resource exists. `settings` run after the create where their
+    properties are given, and on an update where they changed; `updates` run on an update only,
+    and `before_delete` ahead of the deletion. `defaults` stand in on an update for a property
+    that the template no longer gives. `prepare` rewrites the properties before anything else.
+
+    `reference` is the Ref, `attributes` the Fn::GetAtt values (a function where an expression
+    can't say it). `ready` is an expression that turns true once the resource can be used.
+
     `named` is the property that sets the physical name, and `name_limit` its longest length;
     with `name_shared` several resources may have the same name.
     """

@@ -52,10 +52,6 @@ STYLES = {
     "rds": Style("add_tags_to_resource", "remove_tags_from_resource", "ResourceName"),
     "elbv2": Style("add_tags", "remove_tags", "ResourceArns", several=True),
     "ResourceARN": Style("tag_resource", "untag_resource", "ResourceARN"),
-    "ResourceArn": Style("tag_resource", "untag_resource", "ResourceArn"),
-    "ResourceArn map": Style(
-        "tag_resource", "untag_resource", "ResourceArn", key="", value=""
-    ),
     "ResourceARN map": Style(
         "tag_resource", "untag_resource", "ResourceARN", key="", value=""
     ),
@@ -63,12 +59,7 @@ STYLES = {
         "tag_resource", "untag_resource", "resourceArn",
         tags="tags", keys="tagKeys", key="key", value="value",
     ),
-    "logs": Style(
-        "tag_resource", "untag_resource", "resourceArn",
-        tags="tags", keys="tagKeys", key="", value="",
-    ),
     "kms": Style("tag_resource", "untag_resource", "KeyId", key="TagKey", value="TagValue"),
-    "iam policy": Style("tag_policy", "untag_policy", "PolicyArn"),
     "iam oidc": Style(
         "tag_open_id_connect_provider",
         "untag_open_id_connect_provider",

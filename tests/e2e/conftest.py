@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-RECAP = re.compile(r"ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=0\s+failed=(?P<failed>\d+)")
+RECAP = re.compile(
     r"ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=0\s+failed=(?P<failed>\d+)"
 )
 
@@ -98,8 +98,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     state = str(tmp_path_factory.mktemp("local_cloud"))
     command = [sys.executable, "-m", "local_cloud"]
     started = subprocess.run(
-        [*command, "up", "--state-dir", state], cwd=ROOT, text=True, capture_output=True, check=True
+        [*command, "up", "--state-dir", state],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
     )
+    assert started.returncode == 0, started.stderr
     try:
         yield json.loads(started.stdout)["environment"]
     finally:

@@ -1,4 +1,4 @@
-"""A mistake is told in one sentence that says what, where and what to do, before anything exists."""
+"""A mistake is told in one sentence, before anything exists."""
 
 from __future__ import annotations
 

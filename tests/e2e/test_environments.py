@@ -13,15 +13,16 @@ from tests.e2e.conftest import Target
 STACK = "payments-{}"
 
 
+@pytest.fixture(scope="class")
+def target(request: pytest.FixtureRequest, target_for: Callable[[str], Target]) -> Target:
+    """The account in which one life is lived."""
+    return target_for(request.cls.inventory)
+
+
 class Life:
     """The steps in order; each stands on the one before it."""
 
     inventory: str
-    nested = 6
-
-    @pytest.fixture(scope="class")
-    def target(self, target_for: Callable[[str], Target]) -> Target:
-        return target_for(self.inventory)
 
     @property
     def stack(self) -> str:

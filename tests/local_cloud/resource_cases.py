@@ -39,7 +39,8 @@ class Lookup:
 class Case:
     """One life of a resource.
 
-    `before` are calls made ahead of it, whose results are referred to by their names.
+    `before` are calls made ahead of it, whose results are referred to by their names. `found`
+    names parts of what is read back, for the lookup of the tags.
     """
 
     type: str
@@ -51,6 +52,7 @@ class Case:
     before: dict[str, Lookup] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     reference: str = ""
+    found: dict[str, str] = field(default_factory=dict)
     tags: str | Lookup = ""
     reserved_tags: bool = True
     change: dict[str, Any] = field(default_factory=dict)

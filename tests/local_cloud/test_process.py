@@ -214,6 +214,31 @@ def test_a_held_port_is_left_to_its_holder_and_named(run: Run) -> None:
         assert f"(pid {os.getpid()})" in answer["note"]
 
 
+def test_two_clouds_can_ask_for_one_port_at_once(tmp_path: Path) -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as free:
+        port = str(free.getsockname()[1])
+    directories = [tmp_path / "one", tmp_path / "other"]
+    starting = [
+        subprocess.Popen(
+            command(directory, "up", "--port", port),
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for directory in directories
+    ]
+    try:
+        outcomes = [start.communicate(timeout=60) for start in starting]
+        assert [error for _, error in outcomes] == ["", ""]
+        found = {json.loads(output)["port"] for output, _ in outcomes}
+        assert len(found) == 2
+        assert int(port) in found
+    finally:
+        for directory in directories:
+            process.down(process.StateDirectory(directory), timeout=60)
+
+
 def test_a_strict_port_fails_in_one_sentence(run: Run) -> None:
     with held_port() as port:
         result = run("up", "--port", str(port), "--strict-port")

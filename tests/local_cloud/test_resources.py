@@ -83,7 +83,9 @@ class Life:
     def tags(self, outputs: dict[str, str]) -> dict[str, str]:
         where = self.case.tags
         if isinstance(where, Lookup):
-            found = self.look(where, outputs)
+            shown = self.look(self.case.read, outputs) if self.case.found else None
+            named = {name: at(path, shown) for name, path in self.case.found.items()}
+            found = self.look(where, {**outputs, **named})
         else:
             found = at(where, self.look(self.case.read, outputs))
         if isinstance(found, dict):
@@ -176,12 +178,25 @@ def test_every_type_of_the_table_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("kind", RESOURCE_TYPES, ids=lambda kind: kind.name)
+def test_a_type_that_can_be_tagged_has_a_case_with_tags(kind: ResourceType) -> None:
+    taggable = _schema(kind).get("tagging", {}).get("taggable", False)
+    assert taggable is any(case.tags for case in CASES if case.type == kind.name)
+
+
+@pytest.mark.parametrize("kind", RESOURCE_TYPES, ids=lambda kind: kind.name)
 def test_what_replaces_a_resource_is_what_its_schema_says(kind: ResourceType) -> None:
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind.name).schema
+    schema = _schema(kind)
     named = (kind.named,) if kind.named else ()
     assert {*kind.create_only, *named} == _top_level(schema.get("createOnlyProperties", []))
     conditional = _top_level(schema.get("conditionalCreateOnlyProperties", []))
     assert set(kind.conditional) == conditional
+
+
+def _schema(kind: ResourceType) -> dict[str, Any]:
+    schema: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema(
+        "us-east-1", kind.name
+    ).schema
+    return schema
 
 
 def _top_level(pointers: list[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cloudwatch, config, ec2, ecs, elb, iam, rds, s3, secrets, waf
+from . import cloudwatch, config, ec2, ecs, elb, iam, rds, s3, scaling, secrets, waf
 from .core import mend
 
 
@@ -18,5 +18,6 @@ def apply() -> None:
     mend("rds", "rds", rds.MENDS)
     rds.start_no_containers()
     s3.tag_buckets_with_their_stack()
+    scaling.prepare()
     mend("secretsmanager", "secretsmanager", secrets.MENDS)
     mend("waf", "wafv2", waf.MENDS)

@@ -16,9 +16,10 @@ Handler = Callable[[str, str, Mapping[str, str], bytes, Mapping[str, Any]], Awai
 
 
 class Refusal(Exception):
-    """The service refuses the request: HTTP status, error code and message."""
+    """The service refuses the request."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
+        """Take the error's code and message, and the HTTP status."""
         super().__init__(message)
         self.code, self.status = code, status
 

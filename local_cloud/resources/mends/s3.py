@@ -13,7 +13,7 @@ from ..tags import as_mapping
 def tag_bucket(bucket: str, old: Any, new: Any) -> None:
     """Give a bucket its new tags and take the old ones away; others stay."""
     dropped = as_mapping(old).keys() - as_mapping(new).keys()
-    kept = {key: value for key, value in (_s3._bucket_tags.get(bucket) or {}).items()}
+    kept = _s3._bucket_tags.get(bucket) or {}
     _s3._bucket_tags[bucket] = {
         **{key: value for key, value in kept.items() if key not in dropped},
         **as_mapping(new),

@@ -12,11 +12,16 @@ _lock = threading.Lock()
 _known: set[str] = set()
 
 
+def prepare() -> None:
+    """Begin to import moto's service, in a thread of its own."""
+    threading.Thread(target=know_local_services, name="scaling", daemon=True).start()
+
+
 def know_local_services() -> None:
     """Make moto, which serves from this process, look for ECS services in the local cloud.
 
-    moto takes a second to import and the sidecar does so in a thread of its own, so this is
-    done at the first use rather than at the start.
+    moto takes a second to import, so `prepare` begins it when the server starts; whoever needs
+    it earlier than it is done waits here.
     """
     with _lock:
         if _known:

@@ -1,4 +1,8 @@
-"""The table of resource types, one module per area of the platform."""
+"""The table of resource types, one module per area of the platform.
+
+To add a type, give it a `ResourceType` here and a case in `tests/local_cloud/resource_cases`.
+What the service's own API forgets or answers otherwise than AWS is put right in `..mends`.
+"""
 
 from __future__ import annotations
 

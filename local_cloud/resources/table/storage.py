@@ -111,7 +111,8 @@ STORAGE: tuple[ResourceType, ...] = (
                 "put_bucket_versioning",
                 {
                     "Bucket": "id",
-                    "VersioningConfiguration": "properties.VersioningConfiguration || {Status: 'Suspended'}",
+                    "VersioningConfiguration": "properties.VersioningConfiguration"
+                    " || {Status: 'Suspended'}",
                 },
             ),
             Call("put_bucket_logging", {"Bucket": "id", "BucketLoggingStatus": _LOGGING}),
