@@ -91,7 +91,7 @@ class Cloud:
             try:
                 self._answers[question] = ask()
             except (BotoCoreError, ClientError) as error:
-                self._answers[question] = self._explain(service, operation, error)
+                self._answers[question] = self._explain(service, operation, arguments, error)
         answer = self._answers[question]
         if isinstance(answer, CloudError):
             # A new object each time: the same one would collect the tracebacks of every check.
@@ -99,9 +99,10 @@ class Cloud:
         return answer
 
     def _explain(
-        self, service: str, operation: str, error: BotoCoreError | ClientError
+        self, service: str, operation: str, arguments: Record, error: BotoCoreError | ClientError
     ) -> CloudError:
-        where = f"{service} {operation} in {self._session.region_name}"
+        of = ", ".join(value for value in arguments.values() if isinstance(value, str))
+        where = f"{service} {operation} {of and f'of {of} '}in {self._session.region_name}"
         if isinstance(error, ClientError):
             detail = error.response.get("Error", {})
             code = str(detail.get("Code", ""))
