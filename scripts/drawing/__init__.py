@@ -1,0 +1,1 @@
+"""The picture of the architecture: read the templates, lay out boxes and lines, write SVG."""
