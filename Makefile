@@ -24,11 +24,11 @@ down: setup ## Stop the local cloud; what was deployed to it is gone
 test: unit e2e molecule ## Run every test
 
 unit: setup-dev ## Templates, collection and local cloud
-	pytest --numprocesses 2 --dist loadfile tests/templates tests/functions tests/local_cloud tests/docs \
+	pytest --numprocesses 2 --dist loadfile tests/templates tests/functions tests/local_cloud tests/verification tests/docs \
 	  collections/ansible_collections/payments/cfn/tests/unit
 
 e2e: setup-dev ## The real playbooks against the local cloud
-	pytest --numprocesses 2 --dist loadfile tests/e2e
+	pytest --numprocesses 2 --dist loadscope tests/e2e
 
 molecule: setup-dev ## Every role by its scenario, two at a time
 	molecule test --all --workers 2

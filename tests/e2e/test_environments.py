@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.conftest import Target
 
 STACK = "payments-{}"
+NESTED = "AWS::CloudFormation::Stack"
 
 
 @pytest.fixture(scope="class")
@@ -48,6 +49,9 @@ class Life:
         assert (target.artifacts / "verification.xml").is_file()
         outputs = json.loads((target.artifacts / "outputs.json").read_text())
         assert outputs["VpcId"].startswith("vpc-")
+        # Nested stacks are no changes of their own, neither in the plan nor here.
+        planned = json.loads((target.artifacts / "plan.json").read_text())["counts"]
+        assert planned["add"] == len(resources(target.client("cloudformation"), self.stack))
 
     def test_second_deployment_changes_nothing(self, target: Target) -> None:
         run = target.play("deploy.yml").succeeded()
@@ -69,9 +73,7 @@ class Life:
         target.play("deploy.yml", payments_service_desired_count=4).succeeded()
         after = last_events(cloudformation, self.stack)
         touched = {key for key in after if after[key] != before.get(key)}
-        assert {t for t in touched if t[1] != "AWS::CloudFormation::Stack"} == {
-            ("PaymentService", "AWS::ECS::Service")
-        }
+        assert {t for t in touched if t[1] != NESTED} == {("PaymentService", "AWS::ECS::Service")}
 
     def cluster_and_snapshots(self, target: Target) -> tuple[list[str], list[str]]:
         rds = target.client("rds")
@@ -85,16 +87,30 @@ class Life:
         return states == {"DELETE_COMPLETE"}
 
 
-def last_events(cloudformation: Any, root: str) -> dict[tuple[str, str], str]:
-    """The time of the last event of each resource in a tree, by logical id and type."""
-    found: dict[tuple[str, str], str] = {}
+def tree(cloudformation: Any, root: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Every stack of a tree with its resources."""
     names = [root]
     while names:
         name = names.pop()
-        for resource in cloudformation.describe_stack_resources(StackName=name)["StackResources"]:
-            key = (resource["LogicalResourceId"], resource["ResourceType"])
-            if key[1] == "AWS::CloudFormation::Stack":
-                names.append(resource["PhysicalResourceId"])
+        found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        names += [r["PhysicalResourceId"] for r in found if r["ResourceType"] == NESTED]
+        yield name, found
+
+
+def resources(cloudformation: Any, root: str) -> list[dict[str, Any]]:
+    """The resources of a tree that are no stacks."""
+    return [
+        resource
+        for _, found in tree(cloudformation, root)
+        for resource in found
+        if resource["ResourceType"] != NESTED
+    ]
+
+
+def last_events(cloudformation: Any, root: str) -> dict[tuple[str, str], str]:
+    """The time of the last event of each resource in a tree, by logical id and type."""
+    found: dict[tuple[str, str], str] = {}
+    for name, _ in tree(cloudformation, root):
         for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
             for event in page["StackEvents"]:
                 key = (event["LogicalResourceId"], event["ResourceType"])
