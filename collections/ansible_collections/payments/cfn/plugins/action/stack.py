@@ -12,12 +12,10 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible import constants as C
-from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
-from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
 from ..module_utils import manifest, render
 from ..module_utils.changesets import Proposal
@@ -34,7 +32,8 @@ from ..module_utils.evaluate import as_text
 from ..module_utils.events import EventTree, StackEvent, Waiting
 from ..module_utils.plan import Plan
 from ..module_utils.render import Line
-from ..module_utils.session import Clients, environment, in_words
+from ..module_utils.session import Clients, in_words
+from ..plugin_utils.action import CfnAction
 
 _CONCURRENCY = 8
 _COLORS = {
@@ -48,10 +47,10 @@ _COLORS = {
 }
 
 
-def argument_spec() -> dict[str, Any]:
-    """Give the options, those common to all AWS modules among them."""
-    return {
-        **aws_argument_spec(),
+class ActionModule(CfnAction):
+    """Deploys or deletes a tree of nested stacks."""
+
+    OPTIONS: ClassVar[Mapping[str, Any]] = {
         "name": {"type": "str", "required": True, "aliases": ["stack_name"]},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "manifest": {"type": "path"},
@@ -69,31 +68,13 @@ def argument_spec() -> dict[str, Any]:
         "plan_only": {"type": "bool", "default": False},
         "output_dir": {"type": "path"},
     }
+    RULES: ClassVar[Mapping[str, Any]] = {
+        "mutually_exclusive": [("manifest", "template_url")],
+        "required_if": [("state", "present", ("manifest", "template_url"), True)],
+    }
 
-
-class ActionModule(ActionBase):
-    """Deploys or deletes a tree of nested stacks."""
-
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Run the task and return its result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables: dict[str, Any] = {}
-        self._compute_environment_string(variables)
-        # The options fall back on the environment, and boto3 reads it: set it before both.
-        with environment({name: str(value) for name, value in variables.items()}):
-            _validation, options = self.validate_argument_spec(
-                argument_spec(),
-                mutually_exclusive=[("manifest", "template_url")],
-                required_if=[("state", "present", ("manifest", "template_url"), True)],
-            )
-            return {**result, **self._operate(options, task_vars or {})}
-
-    def _operate(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def operate(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the task and return its result."""
         dry_run = bool(self._task.check_mode or options["plan_only"])
         watcher = _Watcher(
             display=None if self._task.no_log else self._display.display,
@@ -230,8 +211,8 @@ class _Watcher:
         result: dict[str, Any] = {
             "failed": True,
             "changed": self._tree is not None,
+            # Not the plan: it was shown, and Ansible prints all of a result that failed.
             "msg": "\n".join(error.findings),
-            "plan": self._plan_data(),
         }
         if isinstance(error, OperationFailed):
             result["status"] = error.status

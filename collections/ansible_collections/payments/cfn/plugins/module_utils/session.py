@@ -1,10 +1,7 @@
 # Copyright (c) the collection's authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWS clients from the options that all AWS modules have in common, and AWS's errors in words.
-
-For plugins that run in the controller; modules have AnsibleAWSModule for it.
-"""
+"""AWS clients from the options that all AWS modules have in common, and AWS's errors in words."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ from .errors import CfnError, CloudError
 BOTO3_IMPORT_ERROR: str | None = None
 try:
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
     from botocore.parsers import ResponseParserError
@@ -47,37 +45,55 @@ class Clients:
         self._concurrency = concurrency
 
     @property
+    def configured_region(self) -> str | None:
+        """The region that is set somewhere, whether AWS has it or not."""
+        region = self._options.get("region") or self._session.region_name
+        return str(region) if region else None
+
+    @property
+    def profiles(self) -> list[str]:
+        """The profiles of the AWS configuration; an unknown one may be asked for."""
+        _require_boto3()
+        # boto3's own session refuses to start with an unknown profile.
+        found: list[str] = botocore.session.Session().available_profiles
+        return found
+
+    def regions(self, service: str) -> dict[str, str]:
+        """The regions that a service has, and the partition of each."""
+        return {
+            region: partition
+            for partition in self._session.get_available_partitions()
+            for region in self._session.get_available_regions(service, partition)
+        }
+
+    @property
     def region(self) -> str:
         """The region that requests go to.
 
         :raises CloudError: there is none.
         """
-        region = self._options.get("region") or self._session.region_name
+        region = self.configured_region
         if not region:
             raise CloudError(
                 "no region is set; give the option region or the environment variable AWS_REGION."
             )
-        return str(region)
+        return region
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
         """CloudFormation's client."""
-        client: CloudFormationClient = self._client("cloudformation")
+        client: CloudFormationClient = self.client("cloudformation")
         return client
 
     @cached_property
     def s3(self) -> S3Client:
         """S3's client."""
-        client: S3Client = self._client("s3")
+        client: S3Client = self.client("s3")
         return client
 
     @cached_property
     def _session(self) -> Any:
-        if BOTO3_IMPORT_ERROR:
-            raise CfnError(
-                f"boto3 cannot be imported ({BOTO3_IMPORT_ERROR}); install it for the Python that "
-                "runs Ansible."
-            )
+        _require_boto3()
         given = self._options
         keys = ("access_key", "secret_key", "session_token")
         if given.get("profile"):
@@ -91,13 +107,22 @@ class Clients:
             aws_session_token=session_token,
         )
 
-    def _client(self, service: str) -> Any:
+    def client(
+        self, service: str, settings: Mapping[str, Any] | None = None, region: str | None = None
+    ) -> Any:
+        """Make a client.
+
+        :param settings: of botocore's Config, before those that the option aws_config gives.
+        :param region: in place of the one that is set.
+        """
+        _require_boto3()
         options = self._options
-        config = Config(
-            retries=_RETRIES,
-            max_pool_connections=self._concurrency,
-            user_agent_extra="payments.cfn",
-        )
+        defaults = {
+            "retries": _RETRIES,
+            "max_pool_connections": self._concurrency,
+            "user_agent_extra": "payments.cfn",
+        }
+        config = Config(**{**defaults, **(settings or {})})
         if options.get("aws_config"):
             config = config.merge(Config(**options["aws_config"]))
         verify = options.get("validate_certs", True)
@@ -105,10 +130,18 @@ class Clients:
             verify = options["aws_ca_bundle"]
         return self._session.client(
             service,
-            region_name=self.region,
+            region_name=region or self.region,
             endpoint_url=options.get("endpoint_url") or None,
             verify=verify,
             config=config,
+        )
+
+
+def _require_boto3() -> None:
+    if BOTO3_IMPORT_ERROR:
+        raise CfnError(
+            f"boto3 cannot be imported ({BOTO3_IMPORT_ERROR}); install it for the Python that "
+            "runs Ansible."
         )
 
 

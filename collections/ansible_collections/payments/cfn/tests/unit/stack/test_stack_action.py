@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.payments.cfn.plugins.action.stack import argument_spec
+from ansible_collections.payments.cfn.plugins.action.stack import ActionModule
 from ansible_collections.payments.cfn.plugins.module_utils import manifest
 from ansible_collections.payments.cfn.plugins.modules import stack as documented
 
@@ -243,7 +243,7 @@ def test_bad_input_is_answered_in_one_sentence(
 
 def test_documentation_and_options_agree() -> None:
     described = yaml.safe_load(documented.DOCUMENTATION)["options"]
-    accepted = argument_spec()
+    accepted = ActionModule.argument_spec()
     own = {name: spec for name, spec in accepted.items() if name in described}
     assert set(described) == set(own)
     for name, spec in own.items():
@@ -264,7 +264,7 @@ def test_ansible_doc_shows_the_whole(tmp_path: Path) -> None:
         check=True,
     )
     shown = json.loads(done.stdout)["payments.cfn.stack"]
-    assert set(argument_spec()) <= set(shown["doc"]["options"])
+    assert set(ActionModule.argument_spec()) <= set(shown["doc"]["options"])
     assert shown["doc"]["has_action"]
     assert shown["examples"]
     assert "plan" in shown["return"]
