@@ -83,8 +83,14 @@ class Life:
 
     def is_gone(self, target: Target) -> bool:
         pages = target.client("cloudformation").get_paginator("list_stacks").paginate()
-        states = {s["StackStatus"] for page in pages for s in page["StackSummaries"]}
-        return states == {"DELETE_COMPLETE"}
+        left = {
+            stack["StackName"]
+            for page in pages
+            for stack in page["StackSummaries"]
+            if stack["StackStatus"] != "DELETE_COMPLETE"
+        }
+        # The releases outlive what was deployed from them.
+        return left == {"payments-artifacts"}
 
 
 def tree(cloudformation: Any, root: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -13,6 +13,8 @@ Template = dict[str, Any]
 
 DIRECTORY = Path(__file__).parents[2] / "cloudformation"
 ROOT = "master.yml"
+# A stack beside the platform, which serves every environment and outlives them.
+ARTIFACTS = "artifacts.yml"
 ENVIRONMENTS = ("dev", "staging", "prod")
 STACK = "AWS::CloudFormation::Stack"
 
@@ -49,8 +51,9 @@ def load(path: Path) -> Template:
 
 
 def load_all() -> dict[str, Template]:
-    """Every template of the platform by its file name."""
-    return {path.name: load(path) for path in sorted(DIRECTORY.glob("*.yml"))}
+    """Every template of the platform by its file name: the root and what is nested in it."""
+    paths = sorted(path for path in DIRECTORY.glob("*.yml") if path.name != ARTIFACTS)
+    return {path.name: load(path) for path in paths}
 
 
 @dataclass(frozen=True)

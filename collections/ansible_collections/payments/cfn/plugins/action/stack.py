@@ -18,7 +18,8 @@ from ansible import constants as C
 from ansible.utils.color import stringc
 
 from ..module_utils import manifest, render
-from ..module_utils.changesets import Proposal
+from ..module_utils.changesets import Proposal, TemplateBody, TemplateUrl
+from ..module_utils.code import find_local_code
 from ..module_utils.engine import (
     Deletion,
     Deployment,
@@ -33,9 +34,13 @@ from ..module_utils.events import EventTree, StackEvent, Waiting
 from ..module_utils.plan import Plan
 from ..module_utils.render import Line
 from ..module_utils.session import Clients, in_words
+from ..module_utils.templates import Template, load_tree
 from ..plugin_utils.action import CfnAction
 
 _CONCURRENCY = 8
+_SOURCES = ("manifest", "template", "template_url")
+# CloudFormation's limit for a template that goes with the request, in bytes.
+_LARGEST_BODY = 51_200
 _COLORS = {
     "add": C.COLOR_DIFF_ADD,
     "import": C.COLOR_DIFF_ADD,
@@ -54,6 +59,7 @@ class ActionModule(CfnAction):
         "name": {"type": "str", "required": True, "aliases": ["stack_name"]},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "manifest": {"type": "path"},
+        "template": {"type": "path"},
         "template_url": {"type": "str"},
         "parameters": {"type": "dict", "default": {}},
         "tags": {"type": "dict"},
@@ -69,8 +75,8 @@ class ActionModule(CfnAction):
         "output_dir": {"type": "path"},
     }
     RULES: ClassVar[Mapping[str, Any]] = {
-        "mutually_exclusive": [("manifest", "template_url")],
-        "required_if": [("state", "present", ("manifest", "template_url"), True)],
+        "mutually_exclusive": [_SOURCES],
+        "required_if": [("state", "present", _SOURCES, True)],
     }
 
     def operate(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,15 +109,19 @@ class ActionModule(CfnAction):
 
 
 def _deployment(options: Mapping[str, Any], dry_run: bool) -> Deployment:
-    packaged = None
-    template_url = options["template_url"]
+    packaged = template = None
+    source: TemplateUrl | TemplateBody
     if options["manifest"]:
         path = Path(options["manifest"])
         packaged = PackagedRelease(manifest.read(path), path.parent)
-        template_url = packaged.release.template_url
+        source = TemplateUrl(packaged.release.template_url)
+    elif options["template"]:
+        template, source = _single_template(options["template"])
+    else:
+        source = TemplateUrl(options["template_url"])
     proposal = Proposal(
         stack_name=options["name"],
-        template_url=template_url,
+        template=source,
         parameters=_texts(options["parameters"], "parameter"),
         tags=None if options["tags"] is None else _texts(options["tags"], "tag"),
         capabilities=options["capabilities"],
@@ -120,10 +130,28 @@ def _deployment(options: Mapping[str, Any], dry_run: bool) -> Deployment:
     return Deployment(
         proposal=proposal,
         packaged=packaged,
+        template=template,
         termination_protection=options["termination_protection"],
         timeout=options["timeout"],
         dry_run=dry_run,
     )
+
+
+def _single_template(path: str) -> tuple[Template, TemplateBody]:
+    """Read a template that needs no packaging, since nothing else belongs to it."""
+    tree = load_tree(path)
+    if tree.nested or any(find_local_code(tree.template)):
+        raise CfnError(
+            f"{path} names other files; package it with payments.cfn.package and give the option "
+            "manifest instead of template."
+        )
+    text = Path(path).read_text(encoding="utf-8")
+    if len(text.encode()) > _LARGEST_BODY:
+        raise CfnError(
+            f"{path} has more than {_LARGEST_BODY} bytes, the most that a request takes; package "
+            "it with payments.cfn.package and give the option manifest instead of template."
+        )
+    return tree.template, TemplateBody(text)
 
 
 def _texts(values: Mapping[str, Any], what: str) -> dict[str, str]:

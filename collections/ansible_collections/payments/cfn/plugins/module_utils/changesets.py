@@ -31,14 +31,29 @@ class ChangeSetError(CfnError):
 
 
 @dataclass(frozen=True)
+class TemplateUrl:
+    """A template that lies in S3."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class TemplateBody:
+    """A template that goes with the request."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Proposal:
     """What a stack is to become.
 
-    ``tags`` is None to leave the stack's tags as they are.
+    ``template`` is the URL of the root template in S3, or its text. ``tags`` is None to leave the
+    stack's tags as they are.
     """
 
     stack_name: str
-    template_url: str
+    template: TemplateUrl | TemplateBody
     parameters: Mapping[str, str]
     tags: Mapping[str, str] | None
     capabilities: Sequence[str]
@@ -68,7 +83,6 @@ def create(
         # A request that is sent again after a lost answer makes no second one.
         "ClientToken": name,
         "ChangeSetType": "CREATE" if operation == "create" else "UPDATE",
-        "TemplateURL": proposal.template_url,
         "Parameters": [
             {"ParameterKey": key, "ParameterValue": value}
             for key, value in proposal.parameters.items()
@@ -77,6 +91,10 @@ def create(
         "IncludeNestedStacks": True,
         "OnStackFailure": "ROLLBACK",
     }
+    if isinstance(proposal.template, TemplateBody):
+        request["TemplateBody"] = proposal.template.text
+    else:
+        request["TemplateURL"] = proposal.template.url
     if proposal.tags is not None:
         request["Tags"] = [{"Key": key, "Value": value} for key, value in proposal.tags.items()]
     if proposal.role_arn:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import changesets, stacks
-from .changesets import ChangeSetError, Proposal
+from .changesets import ChangeSetError, Proposal, TemplateUrl
 from .errors import CfnError
 from .evaluate import as_text, planned, root_scope, tree_scopes
 from .events import EventTree, Follower, Pace, StackEvent, Waiting, first_failure
@@ -68,12 +68,15 @@ class PackagedRelease:
 class Deployment:
     """What to deploy, and how.
 
-    ``termination_protection`` is None to leave it as it is. With ``dry_run`` nothing changes in
-    AWS. ``timeout`` limits each wait, in seconds.
+    ``packaged`` is there for a release, ``template`` for a single template that goes with the
+    request; neither for a template that is known by its URL only. ``termination_protection`` is
+    None to leave it as it is. With ``dry_run`` nothing changes in AWS. ``timeout`` limits each
+    wait, in seconds.
     """
 
     proposal: Proposal
     packaged: PackagedRelease | None
+    template: Template | None
     termination_protection: bool | None
     timeout: float
     dry_run: bool
@@ -190,14 +193,7 @@ class Engine:
     def _foresee(self, deployment: Deployment, stack: RawStack | None) -> Outcome:
         """Plan the creation of a stack from its templates alone, so that nothing is left in AWS."""
         proposal = deployment.proposal
-        if deployment.packaged is None:
-            raise CfnError(
-                f"{proposal.stack_name}: a stack that does not exist can be planned from packaged "
-                "templates only; give the option manifest."
-            )
-        packaged = deployment.packaged
-        located = packaged.release.template_paths(packaged.directory)
-        tree = load_tree(located[packaged.release.root.url], located)
+        tree = _tree(deployment)
         listed = _resources(tree, proposal.parameters, self.clients.region)
         plan = creation_plan(proposal.stack_name, listed)
         plan = replace(
@@ -256,9 +252,11 @@ class Engine:
         if deployment.packaged:
             packaged = deployment.packaged
             return _no_echo(load_template(packaged.directory / packaged.release.root.path))
-        summary = self._cloudformation.get_template_summary(
-            TemplateURL=deployment.proposal.template_url
-        )
+        if deployment.template:
+            return _no_echo(deployment.template)
+        template = deployment.proposal.template
+        assert isinstance(template, TemplateUrl)
+        summary = self._cloudformation.get_template_summary(TemplateURL=template.url)
         return {item["ParameterKey"] for item in summary["Parameters"] if item.get("NoEcho")}
 
     def _is_idle(
@@ -406,6 +404,23 @@ def _settings(deployment: Deployment, stack: RawStack | None) -> tuple[Differenc
         return ()
     words = {True: "on", False: "off"}
     return (Difference("TerminationProtection", words[current], words[wanted]),)
+
+
+def _tree(deployment: Deployment) -> TemplateTree:
+    """Give the templates as they lie on this machine.
+
+    :raises CfnError: they lie in S3 only.
+    """
+    if deployment.template:
+        return TemplateTree(deployment.template, ())
+    if deployment.packaged is None:
+        raise CfnError(
+            f"{deployment.proposal.stack_name}: a stack that does not exist can be planned from "
+            "templates on this machine only; give the option manifest or template."
+        )
+    packaged = deployment.packaged
+    located = packaged.release.template_paths(packaged.directory)
+    return load_tree(located[packaged.release.root.url], located)
 
 
 def _resources(

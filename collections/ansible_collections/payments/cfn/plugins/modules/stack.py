@@ -43,12 +43,16 @@ options:
   manifest:
     description:
       - Path of the C(release.json) that M(payments.cfn.package) wrote.
-      - One of O(manifest) and O(template_url) is needed with O(state=present). Only with a
-        manifest can a stack be planned that does not exist yet.
+      - One of O(manifest), O(template) and O(template_url) is needed with O(state=present).
+    type: path
+  template:
+    description:
+      - Path of a single template that names no other file and goes with the request, in at most
+        51,200 bytes.
     type: path
   template_url:
     description:
-      - URL of the root template in S3, as an alternative to O(manifest).
+      - URL of the root template in S3. A stack that does not exist yet cannot be planned from it.
     type: str
   parameters:
     description:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.payments.cfn.plugins.module_utils import manifest, package, upload
-from ansible_collections.payments.cfn.plugins.module_utils.changesets import Proposal
+from ansible_collections.payments.cfn.plugins.module_utils.changesets import Proposal, TemplateUrl
 from ansible_collections.payments.cfn.plugins.module_utils.engine import (
     Deletion,
     Deployment,
@@ -143,13 +143,13 @@ class Deployer:
         """Deploy a packaged tree, with a new witness."""
         proposal = Proposal(
             stack_name=self.name,
-            template_url=release.release.template_url,
+            template=TemplateUrl(release.release.template_url),
             parameters=parameters or {},
             tags=tags,
             capabilities=[],
             role_arn=None,
         )
-        deployment = Deployment(proposal, release, protection, timeout, dry_run)
+        deployment = Deployment(proposal, release, None, protection, timeout, dry_run)
         self.witness = Witness()
         with ThreadPoolExecutor(8) as pool:
             return Engine(self.clients, pool, self.witness, self.pace).deploy(deployment)

@@ -205,11 +205,11 @@ def test_targets_are_told_apart(run_stack: RunStack, options: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"name": "tree"}, "any of the following are missing: manifest, template_url"),
+        ({"name": "tree"}, "any of the following are missing: manifest, template, template_url"),
         ({"name": "tree", "manifest": "/nowhere/release.json"}, "/nowhere/release.json"),
         (
             {"name": "tree", "manifest": "a", "template_url": "b"},
-            "mutually exclusive: manifest|template_url",
+            "mutually exclusive: manifest|template|template_url",
         ),
         ({"name": "tree", "state": "absent", "nmae": "x"}, "nmae"),
         (
@@ -268,3 +268,52 @@ def test_ansible_doc_shows_the_whole(tmp_path: Path) -> None:
     assert shown["doc"]["has_action"]
     assert shown["examples"]
     assert "plan" in shown["return"]
+
+
+TOPIC = """\
+Parameters:
+  Label: {Type: String}
+Resources:
+  Topic: {Type: AWS::SNS::Topic, Properties: {DisplayName: !Ref Label}}
+"""
+
+
+def test_single_template_goes_with_the_request(
+    run_stack: RunStack, deployer: Any, tmp_path: Path
+) -> None:
+    template = tmp_path / "topic.yml"
+    template.write_text(TOPIC, encoding="utf-8")
+    # A relative path begins where the playbook is.
+    given = {"name": "tree", "template": "topic.yml", "parameters": {"Label": "one"}}
+    before = deployer.world()
+    assert "Plan: 1 to add" in run_stack(given, "--check").shown
+    assert deployer.world() == before
+    assert run_stack(given).result["status"] == "CREATE_COMPLETE"
+    assert not run_stack(given).result["changed"]
+    changed = run_stack({**given, "parameters": {"Label": "two"}})
+    assert "1 to change" in changed.shown
+    assert changed.result["status"] == "UPDATE_COMPLETE"
+
+
+NESTING = """\
+Resources:
+  Child: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: topic.yml}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (NESTING, "root.yml names other files; package it with payments.cfn.package"),
+        (TOPIC + "#" * 51_200, "root.yml has more than 51200 bytes"),
+    ],
+    ids=["nesting", "too large"],
+)
+def test_template_that_needs_packaging_is_refused(
+    run_stack: RunStack, tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "topic.yml").write_text(TOPIC, encoding="utf-8")
+    (tmp_path / "root.yml").write_text(text, encoding="utf-8")
+    refused = run_stack({"name": "tree", "template": "root.yml"}).result
+    assert refused["failed"]
+    assert words in refused["msg"]
