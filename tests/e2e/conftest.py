@@ -31,16 +31,23 @@ class Run:
     output: str
 
     @property
+    def recaps(self) -> list[dict[str, int]]:
+        """The counts of each target's line in the play recap."""
+        found = RECAP.findall(self.output)
+        return [
+            dict(zip(("ok", "changed", "failed"), map(int, line), strict=True)) for line in found
+        ]
+
+    @property
     def recap(self) -> dict[str, int]:
         """The counts of the one target's line in the play recap."""
-        found = RECAP.findall(self.output)
-        assert len(found) == 1, self.output
-        return dict(zip(("ok", "changed", "failed"), map(int, found[0]), strict=True))
+        [counts] = self.recaps
+        return counts
 
     def succeeded(self) -> Run:
         """This run, after a check that it ended well."""
         assert self.code == 0, self.output
-        assert self.recap["failed"] == 0, self.output
+        assert {counts["failed"] for counts in self.recaps} == {0}, self.output
         return self
 
 
@@ -49,14 +56,15 @@ class Target:
     """One account of the local cloud, and an inventory to deploy to it."""
 
     environment: dict[str, str]
-    inventory: str
+    inventory: str  # one of the shipped inventories, or the path of another
     region: str
     artifacts: Path
 
     def play(self, playbook: str, *arguments: str, stdin: str = "", **extra: Any) -> Run:
         """Run a playbook with the shipped inventory and these extra variables."""
         variables = {"payments_artifacts_dir": str(self.artifacts), **extra}
-        command = [str(BIN / "ansible-playbook"), "-i", f"inventories/{self.inventory}", playbook]
+        inventory = str(ROOT / "inventories" / self.inventory)
+        command = [str(BIN / "ansible-playbook"), "-i", inventory, playbook]
         command += ["-e", json.dumps(variables), *arguments]
         done = subprocess.run(
             command,
