@@ -64,10 +64,11 @@ def test_bucket_is_encrypted_with_its_own_key() -> None:
 
 def test_key_is_used_through_s3_only() -> None:
     statements = RESOURCES["PaymentArtifactsKey"]["Properties"]["KeyPolicy"]["Statement"]
-    administering, using = statements
+    administering, using, refusing = statements
     assert not {"kms:Decrypt", "kms:Encrypt", "kms:*"} & set(administering["Action"])
     assert set(using["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
     assert "kms:ViaService" in using["Condition"]["StringEquals"]
+    assert (refusing["Effect"], refusing["Action"]) == ("Deny", "kms:CreateGrant")
 
 
 def test_plain_text_is_refused() -> None:

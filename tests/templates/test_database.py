@@ -300,11 +300,11 @@ def test_instances_share_the_maintenance_window(
 
 @pytest.mark.parametrize(
     ("environment", "protected"),
-    [("dev", "false"), ("staging", "false"), ("prod", "true")],
+    [("dev", False), ("staging", False), ("prod", True)],
     indirect=["environment"],
 )
-def test_only_prod_is_protected_from_deletion(cluster: dict[str, Any], protected: str) -> None:
-    assert cluster["DeletionProtection"] == protected
+def test_only_prod_is_protected_from_deletion(cluster: dict[str, Any], protected: bool) -> None:
+    assert cluster["DeletionProtection"] is protected
 
 
 def test_failover_prefers_the_instances_in_order(instances: dict[str, dict[str, Any]]) -> None:

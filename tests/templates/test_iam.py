@@ -168,3 +168,25 @@ def test_no_arn_names_a_partition(file: str) -> None:
 
     body = {key: TEMPLATES[file].get(key) for key in ("Conditions", "Resources", "Outputs")}
     assert [text for text in texts(body) if text.startswith(("arn:aws", "arn:${AWS::Region"))] == []
+
+
+KEYS = [
+    (file, name)
+    for file, template in load_all().items()
+    for name, resource in template["Resources"].items()
+    if resource["Type"] == "AWS::KMS::Key"
+]
+
+
+@pytest.mark.parametrize(("file", "name"), KEYS)
+def test_key_refuses_grants_to_all_but_aws_services(file: str, name: str) -> None:
+    policy = load_all()[file]["Resources"][name]["Properties"]["KeyPolicy"]
+    [refusal] = [s for s in policy["Statement"] if s["Effect"] == "Deny"]
+    assert (refusal["Principal"], refusal["Action"]) == ("*", "kms:CreateGrant")
+    # Both have to be false, so that a service acting for somebody is let through.
+    assert refusal["Condition"] == {
+        "BoolIfExists": {
+            "kms:GrantIsForAWSResource": "false",
+            "aws:PrincipalIsAWSService": "false",
+        }
+    }
