@@ -40,6 +40,10 @@ def main() -> int:
     _write_private(inventory, sys.stdin.read())
     # The checks ask ansible-inventory, which stands beside this interpreter.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # An access key in the environment comes before a profile, which need not even exist.
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+            os.environ.pop(name, None)
     # Of all the plugins that happen to be installed, they need only the one that is named.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(directory)

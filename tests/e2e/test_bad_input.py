@@ -98,3 +98,13 @@ def test_unreachable_endpoint(target: Target) -> None:
             target.artifacts,
         )
         refused(lost.play("deploy.yml"), endpoint)
+
+
+def test_profile_of_the_shell_is_no_obstacle_beside_an_access_key(target: Target) -> None:
+    shell = {
+        **target.environment,
+        "AWS_ACCESS_KEY_ID": "390000000002",
+        "AWS_PROFILE": "of-another-account",
+        "AWS_DEFAULT_REGION": "ap-south-1",
+    }
+    Target(shell, target.inventory, target.region, target.artifacts).play("deploy.yml").succeeded()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 5}
 
 
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+
+
 class Clients:
     """The clients of one task, each made when it is first used and then kept."""
 
@@ -147,9 +150,16 @@ def _require_boto3() -> None:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while; boto3 reads its settings from there."""
-    before = {name: os.environ.get(name) for name in variables}
+    """Set environment variables for a while; boto3 reads its settings from there.
+
+    Where they hold an access key, a profile they name counts for nothing, as boto3 has it; it may
+    be one that only another task's credentials belong to, and need not even exist here.
+    """
+    before = {name: os.environ.get(name) for name in (*variables, *_PROFILES)}
     os.environ.update(variables)
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        for name in _PROFILES:
+            os.environ.pop(name, None)
     try:
         yield
     finally:
