@@ -148,9 +148,21 @@ def _endpoints(gateway: ports.Binding, moto: ports.Binding) -> Endpoints:
             "AWS_ACCESS_KEY_ID": DEFAULT_ACCOUNT,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **_past_proxies(),
         },
         note=gateway.note,
     )
+
+
+def _past_proxies() -> dict[str, str]:
+    """The variables that keep a proxy of the caller's network out of the way to this machine.
+
+    Both spellings, since tools read either and some prefer the lower one.
+    """
+    names = ("no_proxy", "NO_PROXY")
+    past = [host for name in names for host in os.environ.get(name, "").split(",") if host]
+    value = ",".join(dict.fromkeys([*past, LOOPBACK]))
+    return dict.fromkeys(names, value)
 
 
 def _load_ministack(settings: Settings) -> _Application:

@@ -106,6 +106,26 @@ def test_up_can_print_the_environment_for_a_shell(run: Run, state_dir: Path) -> 
     assert wanted.items() <= seen.items()
 
 
+def test_a_proxy_is_passed_by(run: Run) -> None:
+    nobody = "http://127.0.0.1:9"
+    started = run("up", "--port", "0", HTTP_PROXY=nobody, NO_PROXY="example.com")
+    environment = json.loads(started.stdout)["environment"]
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "example.com,127.0.0.1"
+    # A stack whose resources are made by calls to the server itself.
+    script = (
+        "import boto3, json; c = boto3.client('cloudformation', region_name='eu-west-1');"
+        "c.create_stack(StackName='proxied', TemplateBody=json.dumps({'Resources':"
+        " {'Address': {'Type': 'AWS::EC2::EIP'}}}));"
+        "c.get_waiter('stack_create_complete').wait(StackName='proxied',"
+        " WaiterConfig={'Delay': 1, 'MaxAttempts': 20})"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "HTTP_PROXY": nobody, **environment},
+        check=True,
+    )
+
+
 def test_a_terminated_server_ends_whole(run: Run, state_dir: Path) -> None:
     server = up(run)
     os.kill(server["pid"], signal.SIGTERM)
