@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # AWS throttles per account, and other tools share the account: adaptive retries slow down. More
 # attempts would keep a user waiting for over a minute when an endpoint cannot be reached at all.
 _RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 5}
+# Seconds; an endpoint that takes a request and never answers must not look like a long operation.
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 20
 
 
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
@@ -121,6 +123,8 @@ class Clients:
         _require_boto3()
         options = self._options
         defaults = {
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "read_timeout": _READ_TIMEOUT,
             "retries": _RETRIES,
             "max_pool_connections": self._concurrency,
             "user_agent_extra": "payments.cfn",
