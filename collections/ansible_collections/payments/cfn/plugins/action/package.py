@@ -16,7 +16,6 @@ from ..module_utils import package, upload
 from ..module_utils.account import DNS_SUFFIXES
 from ..module_utils.errors import CfnError
 from ..module_utils.manifest import Artifact, Release
-from ..module_utils.session import Clients
 from ..module_utils.templates import load_tree
 from ..plugin_utils.action import CfnAction
 
@@ -39,18 +38,18 @@ class ActionModule(CfnAction):
         "kms_key_id": {"type": "str", "no_log": False},
         "output_dir": {"type": "path", "required": True},
     }
+    CONCURRENCY = upload.MAX_WORKERS
 
     def operate(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Do the task and return its result."""
         del task_vars
         tree = load_tree(options["template"])
-        clients = Clients(options, upload.MAX_WORKERS)
-        client = clients.client("s3", upload.CLIENT_SETTINGS)
+        client = self.clients.client("s3", upload.CLIENT_SETTINGS)
         if not botocore_at_least(_BOTOCORE):
             raise CfnError(f"botocore is older than {_BOTOCORE}; install a newer one.")
         target = package.destination(
             options["bucket"],
-            clients.region,
+            self.clients.region,
             options["prefix"],
             DNS_SUFFIXES.get(client.meta.partition, DNS_SUFFIXES["aws"]),
         )

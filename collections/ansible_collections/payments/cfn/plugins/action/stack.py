@@ -33,11 +33,10 @@ from ..module_utils.evaluate import as_text
 from ..module_utils.events import EventTree, StackEvent, Waiting
 from ..module_utils.plan import Plan
 from ..module_utils.render import Line
-from ..module_utils.session import Clients, in_words
+from ..module_utils.session import in_words
 from ..module_utils.templates import Template, load_tree
 from ..plugin_utils.action import CfnAction
 
-_CONCURRENCY = 8
 _SOURCES = ("manifest", "template", "template_url")
 # CloudFormation's limit for a template that goes with the request, in bytes.
 _LARGEST_BODY = 51_200
@@ -79,6 +78,8 @@ class ActionModule(CfnAction):
         "required_if": [("state", "present", _SOURCES, True)],
     }
 
+    CONCURRENCY = 8
+
     def operate(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Do the task and return its result."""
         dry_run = bool(self._task.check_mode or options["plan_only"])
@@ -96,12 +97,10 @@ class ActionModule(CfnAction):
             return watcher.failure(error)
         return watcher.result(outcome, with_diff=dry_run or not self._task.diff)
 
-    @staticmethod
-    def _run_engine(options: Mapping[str, Any], dry_run: bool, watcher: _Watcher) -> Outcome:
-        clients = Clients(options, _CONCURRENCY)
+    def _run_engine(self, options: Mapping[str, Any], dry_run: bool, watcher: _Watcher) -> Outcome:
         name = options["name"]
-        with ThreadPoolExecutor(_CONCURRENCY) as pool, in_words(name):
-            engine = Engine(clients, pool, watcher)
+        with ThreadPoolExecutor(self.CONCURRENCY) as pool, in_words(name):
+            engine = Engine(self.clients, pool, watcher)
             if options["state"] == "absent":
                 deletion = Deletion(name, options["role_arn"], options["timeout"], dry_run)
                 return engine.delete(deletion)

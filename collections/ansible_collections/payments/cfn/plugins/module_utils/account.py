@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .errors import CloudError
 from .parameters import did_you_mean
 
-with suppress(ImportError):  # the modules refuse to start without boto3
+with suppress(ImportError):  # without boto3 there are no clients, see session
     from botocore import exceptions as botocore_exceptions
+    from botocore.parsers import ResponseParserError
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -37,6 +38,7 @@ DNS_SUFFIXES = {
     "aws-us-gov": "amazonaws.com",
 }
 
+NO_REGION = "no region is set; give the option region or set AWS_REGION."
 _INCOMPLETE = "there are no complete AWS credentials"
 _HOW_TO_GIVE = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), set AWS_PROFILE, or "
@@ -63,7 +65,7 @@ class Identity:
 def check_region(region: str | None, known: Mapping[str, str]) -> CloudError | None:
     """What is wrong with a region; ``known`` maps CloudFormation's regions to partitions."""
     if not region:
-        return CloudError("no region is set; give the option region or set AWS_REGION.")
+        return CloudError(NO_REGION)
     if region in known:
         return None
     hint = did_you_mean(region, known) or f" (there are {', '.join(sorted(known)[:3])} …)"
@@ -75,9 +77,12 @@ def check_region(region: str | None, known: Mapping[str, str]) -> CloudError | N
 
 def check_options(options: Mapping[str, Any], profiles: Sequence[str]) -> CloudError | None:
     """What is wrong with the options that give credentials; ``profiles`` are those configured."""
-    if bool(options["access_key"]) != bool(options["secret_key"]):
+    keys = [bool(options.get(name)) for name in ("access_key", "secret_key")]
+    profile = options.get("profile")
+    if profile and (any(keys) or options.get("session_token")):
+        return CloudError("a profile and an access key exclude each other; give one of them.")
+    if any(keys) and not all(keys):
         return CloudError(f"{_INCOMPLETE}; {_HOW_TO_GIVE}.")
-    profile = options["profile"]
     if profile and profile not in profiles:
         return CloudError(
             f"profile {profile} is not in the AWS configuration (there: "
@@ -111,7 +116,7 @@ def caller_identity(client: STSClient) -> Identity:
         raise CloudError(
             f"the AWS credentials cannot be used ({str(error).rstrip('. ')}); {_HOW_TO_GIVE}."
         ) from error
-    except ValueError as error:
+    except (ValueError, ResponseParserError) as error:
         # what is not an AWS endpoint answers with something that cannot be parsed
         raise CloudError(
             f"the endpoint {endpoint} does not answer like AWS; check AWS_ENDPOINT_URL or the "

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .account import NO_REGION, check_options
 from .errors import CfnError, CloudError
 
 BOTO3_IMPORT_ERROR: str | None = None
@@ -33,7 +34,8 @@ _RETRIES: Any = {"mode": "adaptive", "total_max_attempts": 5}
 # Seconds; an endpoint that takes a request and never answers must not look like a long operation.
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 20
 
-
+# Where a setting is wrong; it may come from the task, the environment or the configuration.
+_SETTINGS = "the AWS settings"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
@@ -48,6 +50,21 @@ class Clients:
         """
         self._options = options
         self._concurrency = concurrency
+        # What AWS was asked, as amazon.aws's modules tell it: s3:ListObjectsV2.
+        self.operations: set[str] = set()
+
+    def check(self) -> None:
+        """See to it that the options which give credentials go together.
+
+        :raises CfnError: they do not, there is no such profile, or the AWS configuration cannot be
+            read.
+        """
+        with in_words(_SETTINGS):
+            # boto3's session refuses to start with an unknown profile; botocore's does not.
+            profiles = self._core.available_profiles
+        problem = check_options(self._options, profiles)
+        if problem is not None:
+            raise problem
 
     @property
     def configured_region(self) -> str | None:
@@ -55,20 +72,17 @@ class Clients:
         region = self._options.get("region") or self._session.region_name
         return str(region) if region else None
 
-    @property
-    def profiles(self) -> list[str]:
-        """The profiles of the AWS configuration; an unknown one may be asked for."""
-        _require_boto3()
-        # boto3's own session refuses to start with an unknown profile.
-        found: list[str] = botocore.session.Session().available_profiles
-        return found
-
     def regions(self, service: str) -> dict[str, str]:
-        """The regions that a service has, and the partition of each."""
+        """The regions that a service has, and the partition of each.
+
+        :param service: the prefix of its endpoints.
+        """
+        # boto3 would load the whole model of the service to learn the prefix.
         return {
-            region: partition
-            for partition in self._session.get_available_partitions()
-            for region in self._session.get_available_regions(service, partition)
+            region: partition["partition"]
+            for partition in self._core.get_data("endpoints")["partitions"]
+            for region in partition["regions"]
+            if region in partition["services"].get(service, {}).get("endpoints", {})
         }
 
     @property
@@ -79,9 +93,7 @@ class Clients:
         """
         region = self.configured_region
         if not region:
-            raise CloudError(
-                "no region is set; give the option region or the environment variable AWS_REGION."
-            )
+            raise CloudError(NO_REGION)
         return region
 
     @cached_property
@@ -97,20 +109,30 @@ class Clients:
         return client
 
     @cached_property
-    def _session(self) -> Any:
+    def _core(self) -> botocore.session.Session:
         _require_boto3()
-        given = self._options
-        keys = ("access_key", "secret_key", "session_token")
-        if given.get("profile"):
-            if any(given.get(key) for key in keys):
-                raise CfnError("a profile and an access key exclude each other; give one of them.")
-            return boto3.session.Session(profile_name=given["profile"])
-        access_key, secret_key, session_token = (given.get(key) or None for key in keys)
-        return boto3.session.Session(
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key,
-            aws_session_token=session_token,
+        return botocore.session.Session()
+
+    @cached_property
+    def _session(self) -> boto3.session.Session:
+        self.check()
+        names = ("access_key", "secret_key", "session_token", "profile")
+        access_key, secret_key, session_token, profile = (
+            self._options.get(name) or None for name in names
         )
+        with in_words(_SETTINGS):
+            session = boto3.session.Session(
+                aws_access_key_id=access_key,
+                aws_secret_access_key=secret_key,
+                aws_session_token=session_token,
+                profile_name=profile,
+                botocore_session=self._core,
+            )
+        session.events.register("before-call", self._note)
+        return session
+
+    def _note(self, *, model: Any, **_: Any) -> None:
+        self.operations.add(f"{model.service_model.endpoint_prefix}:{model.name}")
 
     def client(
         self, service: str, settings: Mapping[str, Any] | None = None, region: str | None = None
@@ -119,9 +141,11 @@ class Clients:
 
         :param settings: of botocore's Config, before those that the option aws_config gives.
         :param region: in place of the one that is set.
+        :raises CfnError: a setting is wrong, whether an option or in the AWS configuration.
         """
         _require_boto3()
         options = self._options
+        region = region or self.region
         defaults = {
             "connect_timeout": _CONNECT_TIMEOUT,
             "read_timeout": _READ_TIMEOUT,
@@ -131,17 +155,33 @@ class Clients:
         }
         config = Config(**{**defaults, **(settings or {})})
         if options.get("aws_config"):
-            config = config.merge(Config(**options["aws_config"]))
+            config = config.merge(_config(options["aws_config"]))
         verify = options.get("validate_certs", True)
         if verify and options.get("aws_ca_bundle"):
             verify = options["aws_ca_bundle"]
-        return self._session.client(
-            service,
-            region_name=region or self.region,
-            endpoint_url=options.get("endpoint_url") or None,
-            verify=verify,
-            config=config,
-        )
+        session: Any = self._session  # its stubs know services by their literal names only
+        try:
+            with in_words(_SETTINGS):
+                return session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=options.get("endpoint_url") or None,
+                    verify=verify,
+                    config=config,
+                )
+        except ValueError as error:
+            raise CfnError(
+                f"{_SETTINGS}: {_one_line(str(error))}; correct the option endpoint_url or "
+                "AWS_ENDPOINT_URL."
+            ) from error
+
+
+def _config(options: Mapping[str, Any]) -> Config:
+    try:
+        with in_words("the option aws_config"):
+            return Config(**options)
+    except TypeError as error:
+        raise CfnError(f"the option aws_config: {_one_line(str(error))}; correct it.") from error
 
 
 def _require_boto3() -> None:
@@ -215,6 +255,8 @@ _REMEDIES = (
         ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
         "allow this action to the role or user that deploys",
     ),
+    (("ConfigParseError",), "correct that file"),
+    (("InvalidRegionError",), "correct the option region or AWS_REGION"),
     (
         ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"),
         "check the region, the endpoint and the network",

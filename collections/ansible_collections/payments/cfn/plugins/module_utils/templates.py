@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,8 @@ from typing import Any
 
 from .errors import CfnError, TemplateError, raise_all
 
-YAML_IMPORT_ERROR: str | None
-try:
+with suppress(ImportError):  # Ansible itself needs it; only a check imports this without
     import yaml
-except ImportError:  # pragma: no cover - the modules answer this with missing_required_lib
-    YAML_IMPORT_ERROR = traceback.format_exc()
-else:
-    YAML_IMPORT_ERROR = None
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 LANGUAGE_EXTENSIONS = "AWS::LanguageExtensions"
@@ -282,7 +277,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        # a module's working directory is not always the one that the user has in mind
+        # the working directory is not always the one that the user has in mind
         searched = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise TemplateError(
             f"the template does not exist{searched}; create it or correct the path.", path=path

@@ -16,7 +16,7 @@ from .errors import CloudError
 from .manifest import Artifact, Release
 from .session import in_words
 
-with suppress(ImportError):  # the modules refuse to start without boto3
+with suppress(ImportError):  # without boto3 there are no clients, see session
     from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:

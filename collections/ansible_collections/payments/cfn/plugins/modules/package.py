@@ -2,7 +2,7 @@
 # Copyright (c) the collection's authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Package a tree of nested CloudFormation templates."""
+"""The documentation of ``payments.cfn.package``; what it does is in the action of that name."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ description:
   - The packaged files and the manifest C(release.json) are written to O(output_dir) in check mode
     too, so that M(payments.cfn.stack) can compute its plan; only the bucket is left untouched.
     C(changed) tells of the bucket alone.
+  - This is an action. It always runs on the controller, whatever the connection of the host, with
+    the environment of the task. A relative path begins where the playbook is.
 options:
   template:
     description: The root template, YAML or JSON.
@@ -76,6 +78,9 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
 attributes:
+  action:
+    description: Runs on the controller.
+    support: full
   check_mode:
     description: Uploads nothing, and tells which objects are missing in the bucket.
     support: full
@@ -118,7 +123,7 @@ manifest:
   description: Path of C(release.json).
   returned: success
   type: str
-  sample: artifacts/dev/release/release.json
+  sample: /srv/platform/artifacts/dev/release/release.json
 artifacts:
   description: Everything the release consists of; the root template is last.
   returned: success

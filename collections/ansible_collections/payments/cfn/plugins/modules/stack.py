@@ -20,7 +20,7 @@ description:
     well as in a log.
   - If nothing differs, nothing is changed and no change set is left behind.
   - This is an action. It always runs on the controller, whatever the connection of the host, with
-    the environment of the task.
+    the environment of the task. A relative path begins where the playbook is.
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules

@@ -2,7 +2,7 @@
 # Copyright (c) the collection's authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check everything a deployment needs before anything is created."""
+"""The documentation of ``payments.cfn.validate``; what it does is in the action of that name."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ description:
     shown."
   - "AWS: the region is one of CloudFormation's, the endpoint can be reached and the credentials
     work (C(sts:GetCallerIdentity)), with short timeouts."
+  - This is an action. It always runs on the controller, whatever the connection of the host, with
+    the environment of the task. A relative path begins where the playbook is.
 options:
   template:
     description: The root template, YAML or JSON.
@@ -47,6 +49,9 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - amazon.aws.boto3
 attributes:
+  action:
+    description: Runs on the controller.
+    support: full
   check_mode:
     description: Never changes anything.
     support: full

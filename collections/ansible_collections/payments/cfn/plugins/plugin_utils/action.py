@@ -13,15 +13,22 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
 
 from ..module_utils.errors import CfnError
-from ..module_utils.session import environment
+from ..module_utils.session import Clients, environment
 
 
 class CfnAction(ActionBase):
-    """Reads the options and the task's environment, and words what fails."""
+    """Reads the options and the task's environment, and words what fails.
+
+    ``clients`` lead to AWS; ``hidden`` are values that no message may show.
+    """
 
     _requires_connection = False
     _supports_check_mode = True
@@ -30,6 +37,11 @@ class CfnAction(ActionBase):
     # (`mutually_exclusive`, `required_if` and the like).
     OPTIONS: ClassVar[Mapping[str, Any]]
     RULES: ClassVar[Mapping[str, Any]] = {}
+    # How many requests a client is asked for at the same time.
+    CONCURRENCY: ClassVar[int] = 1
+
+    clients: Clients
+    hidden: set[str]
 
     @classmethod
     def argument_spec(cls) -> dict[str, Any]:
@@ -52,16 +64,41 @@ class CfnAction(ActionBase):
         self._compute_environment_string(variables)
         # The options fall back on the environment, and boto3 reads it: set it before both.
         with environment({name: str(value) for name, value in variables.items()}):
-            _validation, options = self.validate_argument_spec(self.argument_spec(), **self.RULES)
-            for name, rule in self.OPTIONS.items():
-                if rule["type"] == "path" and options[name]:
-                    options[name] = self._loader.path_dwim(options[name])
+            options = self._read_options()
+            self.clients = Clients(options, self.CONCURRENCY)
             try:
-                return {**result, **self.operate(options, task_vars or {})}
+                result |= self.operate(options, task_vars or {})
             except CfnError as error:
-                return {**result, **self.failure(error)}
+                result |= self.failure(error)
+        if options["debug_botocore_endpoint_logs"]:
+            result["resource_actions"] = sorted(self.clients.operations)
+        return self._without_hidden(result) if result.get("failed") else result
 
     def failure(self, error: CfnError) -> dict[str, Any]:
         """Give the result of a task that failed."""
         findings = list(error.findings)
         return {"failed": True, "changed": False, "msg": "\n".join(findings), "findings": findings}
+
+    def _read_options(self) -> dict[str, Any]:
+        spec = self.argument_spec()
+        checked = ArgumentSpecValidator(spec, **self.RULES).validate(self._task.args)
+        options: dict[str, Any] = checked.validated_parameters
+        self.hidden = {
+            str(options[name])
+            for name, rule in spec.items()
+            if rule.get("no_log") and options.get(name)
+        }
+        if checked.error_messages:
+            message = checked.errors.msg
+            if isinstance(checked.errors[0], UnsupportedError):
+                # Ansible's own method would name this class's Python module.
+                message = f"Unsupported parameters for ({self._task.action}) module: {message}"
+            raise AnsibleActionFail(self._without_hidden(message), obj=self._task.args)
+        for name, rule in self.OPTIONS.items():
+            if rule["type"] == "path" and options[name]:
+                # Relative to the playbook's directory.
+                options[name] = self._loader.path_dwim(options[name])
+        return options
+
+    def _without_hidden(self, value: Any) -> Any:
+        return remove_values(value, self.hidden)
