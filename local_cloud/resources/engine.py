@@ -14,7 +14,7 @@ from ministack.services.cloudformation import provisioners as _provisioners
 
 from .clients import client
 from .conform import conform, member
-from .errors import ResourceError, handler_error, is_gone
+from .errors import ResourceError, already_exists, handler_error, is_gone
 from .expressions import search
 from .model import EVERY, Action, Api, Call, Document, Properties, Read, ResourceType, Step
 from .tags import RESERVED, STYLES, as_mapping
@@ -51,6 +51,8 @@ class _Engine:
         """Create a resource; return its physical id and its attributes."""
         properties = self._prepared(given)
         document = self._document(properties, logical=logical_id, stack=stack_name)
+        if self.kind.taken and self.kind.taken(self._api(document), document):
+            raise already_exists(self.kind.name, str(document["name"]))
         if self.kind.mends_builtin:
             physical_id, attributes = self.builtin["create"](logical_id, given, stack_name)
         else:

@@ -29,6 +29,15 @@ def is_gone(error: ClientError) -> bool:
     return bool(_GONE.search(details["Code"]) or details["Message"].startswith("No scal"))
 
 
+def already_exists(kind: str, identifier: str) -> ResourceError:
+    """Refuse a resource whose name another one has."""
+    return ResourceError(
+        f"Resource handler returned message: \"Resource of type '{kind}' with identifier "
+        f"'{identifier}' already exists.\" (RequestToken: {uuid.uuid4()}, "
+        "HandlerErrorCode: AlreadyExists)"
+    )
+
+
 def handler_error(error: ClientError) -> ResourceError:
     """Word a service's error as the resource handlers of CloudFormation do."""
     details = error.response["Error"]

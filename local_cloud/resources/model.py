@@ -124,7 +124,9 @@ class ResourceType:
     can't say it). `ready` is an expression that turns true once the resource can be used.
 
     `named` is the property that sets the physical name, and `name_limit` its longest length;
-    with `name_shared` several resources may have the same name.
+    with `name_shared` several resources may have the same name. `taken` says whether there is a
+    resource already that the new one would be mixed up with; it stands where the service's own
+    create overwrites such a resource in silence.
     """
 
     name: str
@@ -147,6 +149,7 @@ class ResourceType:
     name_shared: bool = False
     name_limit: int = 128
     name_lowercase: bool = False
+    taken: Callable[[Api, Document], bool] | None = None
     ready: str = ""
     mends_builtin: bool = False
     prepare: Callable[[Properties], Properties] | None = None
@@ -158,4 +161,4 @@ class ResourceType:
         The table then tells only what a change set says of it: which properties replace.
         """
         additions = (self.after_create, self.settings, self.updates, self.before_delete)
-        return self.mends_builtin and not (any(additions) or self.attributes)
+        return self.mends_builtin and not (any(additions) or self.attributes or self.taken)

@@ -163,3 +163,54 @@ def test_a_vpc_made_by_the_api_has_the_default_rules_too(client: Client) -> None
     ]
     group = ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]
     assert group["IpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"] == group["GroupId"]
+
+
+NAMED = {
+    "AWS::Logs::LogGroup": {"LogGroupName": "/taken"},
+    "AWS::CloudWatch::Alarm": {
+        "AlarmName": "taken",
+        "Namespace": "N",
+        "MetricName": "M",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+    },
+    "AWS::CloudWatch::CompositeAlarm": {"AlarmName": "taken-too", "AlarmRule": "FALSE"},
+    "AWS::CloudWatch::Dashboard": {"DashboardName": "taken", "DashboardBody": '{"widgets": []}'},
+    "AWS::ECS::Cluster": {"ClusterName": "taken"},
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_that_is_taken_fails_the_resource_and_leaves_the_other_alone(
+    stacks: Stacks, kind: str
+) -> None:
+    suffix = kind.rpartition("::")[2].lower()
+    template = _stack(kind, **NAMED[kind])
+    assert stacks.create(f"first-{suffix}", template)["StackStatus"] == "CREATE_COMPLETE"
+    second = stacks.create(f"second-{suffix}", template)
+    assert second["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert _reason(stacks, f"second-{suffix}").endswith("HandlerErrorCode: AlreadyExists)")
+    # Still there, so its own stack can change it.
+    changed = stacks.create(f"third-{suffix}", template)
+    assert changed["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
+def test_an_alias_that_is_taken_fails_the_resource(stacks: Stacks) -> None:
+    template = {
+        "Resources": {
+            "Key": {
+                "Type": "AWS::KMS::Key",
+                "Properties": {"KeyPolicy": {"Version": "2012-10-17", "Statement": []}},
+            },
+            "It": {
+                "Type": "AWS::KMS::Alias",
+                "Properties": {"AliasName": "alias/taken", "TargetKeyId": {"Ref": "Key"}},
+            },
+        }
+    }
+    assert stacks.create("first-alias", template)["StackStatus"] == "CREATE_COMPLETE"
+    assert stacks.create("second-alias", template)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert _reason(stacks, "second-alias").endswith("HandlerErrorCode: AlreadyExists)")

@@ -1,11 +1,24 @@
 """Types that MiniStack serves well as they are; it lacks only what replaces them.
 
-Without these lists a change set calls the replacement of such a resource "Conditional".
+Without these lists a change set calls the replacement of such a resource "Conditional". Of some it
+does not notice that the name is taken.
 """
 
 from __future__ import annotations
 
-from ..model import ResourceType
+from collections.abc import Callable
+
+from ..model import Api, Document, ResourceType
+
+
+def _is_alias(api: Api, document: Document) -> bool:
+    return any(a["AliasName"] == document["name"] for a in api("kms", "list_aliases")["Aliases"])
+
+
+def _is_log_group(api: Api, document: Document) -> bool:
+    name = document["name"]
+    found = api("logs", "describe_log_groups", logGroupNamePrefix=name)["logGroups"]
+    return any(group["logGroupName"] == name for group in found)
 
 
 def _kept(
@@ -13,14 +26,17 @@ def _kept(
     *create_only: str,
     named: str = "",
     conditional: tuple[str, ...] = (),
+    service: str = "",
+    taken: Callable[[Api, Document], bool] | None = None,
 ) -> ResourceType:
     return ResourceType(
         name=f"AWS::{name}",
-        service="",
+        service=service,
         mends_builtin=True,
         create_only=create_only,
         conditional=conditional,
         named=named,
+        taken=taken,
     )
 
 
@@ -47,9 +63,9 @@ BUILTIN: tuple[ResourceType, ...] = (
     ),
     _kept("EC2::VPCGatewayAttachment", "VpcId"),
     _kept("IAM::ManagedPolicy", "Description", "Path", named="ManagedPolicyName"),
-    _kept("KMS::Alias", "AliasName"),
+    _kept("KMS::Alias", named="AliasName", service="kms", taken=_is_alias),
     _kept("KMS::Key"),
-    _kept("Logs::LogGroup", named="LogGroupName"),
+    _kept("Logs::LogGroup", named="LogGroupName", service="logs", taken=_is_log_group),
     _kept("RDS::DBSubnetGroup", named="DBSubnetGroupName"),
     _kept("S3::BucketPolicy", "Bucket"),
     _kept("SNS::Subscription", "Endpoint", "Protocol", "TopicArn", conditional=("Region",)),

@@ -30,6 +30,11 @@ def _register_target(api: Api, document: Document) -> Any:
     return api("application-autoscaling", "register_scalable_target", **parameters)
 
 
+def _is_cluster(api: Api, document: Document) -> bool:
+    found = api("ecs", "describe_clusters", clusters=[document["name"]])["clusters"]
+    return any(cluster["status"] == "ACTIVE" for cluster in found)
+
+
 def _reserve(api: Api, document: Document) -> None:
     """Set the concurrency reserved for a function, or give it up."""
     reserved = document["properties"].get("ReservedConcurrentExecutions")
@@ -216,6 +221,7 @@ COMPUTE: tuple[ResourceType, ...] = (
     ResourceType(
         name="AWS::ECS::Cluster",
         service="ecs",
+        taken=_is_cluster,
         create=Call("create_cluster", {"clusterName": "name", **_CLUSTER_SETTINGS}, _PROVIDERS),
         reference="response.cluster.clusterName",
         read=Read(

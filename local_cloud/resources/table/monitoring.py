@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from ..model import EVERY, Call, Read, ResourceType, Tags
+from ..model import EVERY, Api, Call, Document, Read, ResourceType, Tags
+
+
+def _is_alarm(api: Api, document: Document) -> bool:
+    """Whether there is an alarm of either kind with this name."""
+    kinds = ["MetricAlarm", "CompositeAlarm"]
+    found = api("cloudwatch", "describe_alarms", AlarmNames=[document["name"]], AlarmTypes=kinds)
+    return bool(found["MetricAlarms"] or found["CompositeAlarms"])
+
+
+def _is_dashboard(api: Api, document: Document) -> bool:
+    name = document["name"]
+    found = api("cloudwatch", "list_dashboards", DashboardNamePrefix=name)["DashboardEntries"]
+    return any(entry["DashboardName"] == name for entry in found)
 
 
 def _topic_attribute(name: str) -> Call:
@@ -43,6 +56,7 @@ MONITORING = (
         delete=Call("delete_alarms", {"AlarmNames": "[id]"}),
         named="AlarmName",
         name_limit=255,
+        taken=_is_alarm,
         tags=Tags("ResourceARN", "record.AlarmArn", reserved=False),
     ),
     ResourceType(
@@ -51,6 +65,7 @@ MONITORING = (
         mends_builtin=True,
         attributes={"DashboardName": "id"},
         named="DashboardName",
+        taken=_is_dashboard,
         tags=Tags(
             "ResourceARN",
             "join('', ['arn:aws:cloudwatch::', account, ':dashboard/', id])",
@@ -73,6 +88,7 @@ MONITORING = (
         delete=Call("delete_alarms", {"AlarmNames": "[id]"}),
         named="AlarmName",
         name_limit=255,
+        taken=_is_alarm,
         tags=Tags("ResourceARN", "record.AlarmArn", reserved=False),
     ),
 )
