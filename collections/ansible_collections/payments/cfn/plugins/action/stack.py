@@ -28,7 +28,7 @@ from ..module_utils.engine import (
     Outcome,
     PackagedRelease,
 )
-from ..module_utils.errors import CfnError
+from ..module_utils.errors import CfnError, OutputError
 from ..module_utils.evaluate import as_text
 from ..module_utils.events import EventTree, StackEvent, Waiting
 from ..module_utils.plan import Plan
@@ -93,9 +93,9 @@ class ActionModule(CfnAction):
         )
         try:
             outcome = self._run_engine(options, dry_run, watcher)
+            return watcher.result(outcome, with_diff=dry_run or not self._task.diff)
         except CfnError as error:
             return watcher.failure(error)
-        return watcher.result(outcome, with_diff=dry_run or not self._task.diff)
 
     def _run_engine(self, options: Mapping[str, Any], dry_run: bool, watcher: _Watcher) -> Outcome:
         name = options["name"]
@@ -234,7 +234,12 @@ class _Watcher:
 
     def failure(self, error: CfnError) -> dict[str, Any]:
         """Give the result of a task that failed."""
-        self._save_events()
+        try:
+            self._save_events()
+        except OutputError as unwritten:
+            # What failed first is what matters, and may be the same.
+            if not isinstance(error, OutputError):
+                self.warned(str(unwritten))
         result: dict[str, Any] = {
             "failed": True,
             "changed": self._tree is not None,

@@ -190,6 +190,12 @@ def failure(client: CloudFormationClient, page: RawPage) -> str:
     )
 
 
+def list_ids(client: CloudFormationClient, stack_id: str) -> list[str]:
+    """Give the ids of a stack's change sets."""
+    pages = client.get_paginator("list_change_sets").paginate(StackName=stack_id)
+    return [item["ChangeSetId"] for page in pages for item in page["Summaries"]]
+
+
 def execute(client: CloudFormationClient, change_set_id: str, token: str) -> None:
     """Start the change set; that it was started already by the same run is no error.
 

@@ -148,7 +148,7 @@ class Engine:
             return self._foresee(deployment, stack)
         with ExitStack() as cleanup:
             if deployment.dry_run and deployment.packaged:
-                cleanup.enter_context(self._lent(deployment.packaged))
+                deployment = cleanup.enter_context(self._lent(deployment, deployment.packaged))
             change_set = cleanup.enter_context(self._change_set(deployment, operation, stack))
             return self._carry_out(deployment, operation, stack, change_set)
 
@@ -274,9 +274,16 @@ class Engine:
             return False
         if deployment.proposal.tags is not None and stacks.tags(stack) != stacks.tags(page):
             return False
-        proposed = self._cloudformation.get_template(ChangeSetName=page["ChangeSetId"])
         current = self._cloudformation.get_template(StackName=stack["StackId"])
-        return same_template(proposed["TemplateBody"], current["TemplateBody"])
+        return same_template(self._proposed(deployment, page), current["TemplateBody"])
+
+    def _proposed(self, deployment: Deployment, page: Mapping[str, Any]) -> object:
+        """Give the root's template; from this machine if it is here, since a plan lends another."""
+        if deployment.packaged:
+            packaged = deployment.packaged
+            path = packaged.directory / packaged.release.root.path
+            return path.read_text(encoding="utf-8")
+        return self._cloudformation.get_template(ChangeSetName=page["ChangeSetId"])["TemplateBody"]
 
     def _execute(
         self, deployment: Deployment, operation: str, change_set: _ChangeSet, plan: Plan
@@ -311,9 +318,13 @@ class Engine:
         )
 
     @contextmanager
-    def _lent(self, packaged: PackagedRelease) -> Iterator[None]:
-        with lent_templates(self.clients.s3, self.pool, packaged.release, packaged.directory):
-            yield
+    def _lent(self, deployment: Deployment, packaged: PackagedRelease) -> Iterator[Deployment]:
+        """Give the deployment with its templates where AWS can read them for a while."""
+        release = packaged.release
+        url = release.template_url
+        with lent_templates(self.clients.s3, self.pool, release, packaged.directory) as lent:
+            template = TemplateUrl(lent.get(url, url))
+            yield replace(deployment, proposal=replace(deployment.proposal, template=template))
 
     @contextmanager
     def _change_set(
@@ -356,6 +367,8 @@ class Engine:
             return Outcome(changed=False, status="ABSENT", plan=None)
         stacks.check_deletable(stack, deletion.stack_name, self.clients.region)
         stack_id = stack["StackId"]
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+            return self._delete_unmade(deletion, stack_id)
         plan = deletion_plan(deletion.stack_name, stacks.held(client, self.pool, stack_id))
         self.observer.planned(plan)
         kept = kept_resources(plan)
@@ -366,6 +379,23 @@ class Engine:
         if final["StackStatus"] != "DELETE_COMPLETE":
             raise _failed(deletion.stack_name, tree, final)
         return Outcome(True, "DELETE_COMPLETE", plan, stack_id, kept=_confirmed(kept, tree))
+
+    def _delete_unmade(self, deletion: Deletion, stack_id: str) -> Outcome:
+        """Delete a stack that has change sets only: there is nothing to hold and to follow."""
+        client = self._cloudformation
+        plan = deletion_plan(deletion.stack_name, HeldStack(stack_id))
+        self.observer.planned(plan)
+        if deletion.dry_run:
+            return Outcome(True, "REVIEW_IN_PROGRESS", plan, stack_id)
+        # With a change set go the stacks that it made ready to be nested.
+        for change_set_id in changesets.list_ids(client, stack_id):
+            changesets.delete(client, change_set_id, deletion.timeout)
+        if not stacks.delete_unmade(client, stack_id, deletion.timeout):
+            raise CfnError(
+                f"{deletion.stack_name}: still there after {deletion.timeout:g} seconds, although "
+                "it has no resources; run this again."
+            )
+        return Outcome(True, "DELETE_COMPLETE", plan, stack_id)
 
     def _start_deletion(self, deletion: Deletion, stack: RawStack, plan: Plan) -> EventTree:
         """Start the deletion, or join the one that is running."""

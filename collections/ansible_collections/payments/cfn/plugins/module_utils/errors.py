@@ -56,6 +56,10 @@ class ManifestError(CfnError):
     """A release manifest that is missing or malformed."""
 
 
+class OutputError(CfnError):
+    """A file of the results that cannot be written."""
+
+
 class CloudError(CfnError):
     """AWS could not be reached, or refused a request."""
 

@@ -93,7 +93,7 @@ def nested_scope(parent: Scope, template: Template, passed: Mapping[str, Any]) -
     values: dict[str, Any] = {}
     for name, declared in template.parameters.items():
         if name in passed:
-            value = evaluate(passed[name], parent)
+            value = passed_value(passed[name], parent)
             known = not isinstance(value, Unknown)
             values[name] = parameter_value(declared, value) if known else value
         elif "Default" in declared:
@@ -101,6 +101,18 @@ def nested_scope(parent: Scope, template: Template, passed: Mapping[str, Any]) -
         else:
             values[name] = unknown_because(f"parameter {name}, which is not passed")
     return Scope(template, values, parent.pseudo)
+
+
+def passed_value(expression: Any, parent: Scope) -> Any:
+    """What a nested stack is given for a parameter.
+
+    A dynamic reference (``{{resolve:…}}``) among the properties of a stack is resolved by AWS, so
+    the nested stack never sees its text.
+    """
+    value = evaluate(expression, parent)
+    if not isinstance(value, Unknown | NoValue | dict) and "{{resolve:" in as_text(value):
+        return unknown_because("a dynamic reference")
+    return value
 
 
 def parameter_value(declared: Mapping[str, Any], value: Any) -> Any:

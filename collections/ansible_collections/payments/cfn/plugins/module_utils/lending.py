@@ -4,12 +4,14 @@
 """Templates in the bucket for as long as a plan takes.
 
 CloudFormation reads nested templates from S3 only. A plan that must not change anything lends it
-those that are missing and takes exactly them away again.
+those that are missing and takes them away again. It lends them under keys that no other run has:
+under their own, a deployment beside it would take them as uploaded and then miss them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DeleteObjectRequestTypeDef
 
+# What the keys of lent templates begin with, after the prefix of the release.
+FOLDER = "plans"
+
+
+@dataclass(frozen=True)
+class _Loan:
+    """A template under another key, which names the lent ones among its nested templates."""
+
+    key: str
+    body: bytes
+
 
 @dataclass(frozen=True)
 class _Lent:
@@ -34,17 +47,18 @@ class _Lent:
 @contextmanager
 def lent_templates(
     client: S3Client, pool: Executor, release: Release, directory: Path
-) -> Iterator[tuple[str, ...]]:
-    """Upload the templates that the bucket lacks, and delete those versions at the end.
+) -> Iterator[Mapping[str, str]]:
+    """Lend the templates that the bucket lacks, and those that nest them, for a while.
 
     Every upload is taken away again, also when another one fails.
 
     :param directory: where the manifest lies; its artifacts' paths are relative to it.
-    :return: the keys that were missing.
+    :return: the URL of each lent template by the one that it stands in for.
     :raises CloudError: an object that was uploaded cannot be deleted.
     """
-    missing = [item for item in find_missing(client, release) if item.kind == "template"]
-    uploads = [pool.submit(_put, client, release.bucket, item, directory) for item in missing]
+    missing = {item.key for item in find_missing(client, release)}
+    loans = _loans(release, missing, directory)
+    uploads = [pool.submit(_put, client, release.bucket, loan) for loan in loans.values()]
     lent: list[_Lent] = []
     failures: list[BaseException] = []
     for upload in uploads:
@@ -56,15 +70,31 @@ def lent_templates(
     try:
         if failures:
             raise failures[0]
-        yield tuple(item.key for item in missing)
+        yield {item.url: _url(item, loan.key) for item, loan in loans.items()}
     finally:
         _take_back(client, release.bucket, lent)
 
 
-def _put(client: S3Client, bucket: str, item: Artifact, directory: Path) -> _Lent:
-    body = (directory / item.path).read_bytes()
-    answer = client.put_object(Bucket=bucket, Key=item.key, Body=body)
-    return _Lent(item.key, answer.get("VersionId"))
+def _loans(release: Release, missing: set[str], directory: Path) -> dict[Artifact, _Loan]:
+    """What to lend; a template nests others by their URLs, so those above a lent one are lent."""
+    own = "/".join(part for part in (release.prefix, FOLDER, secrets.token_hex(8)) if part)
+    loans: dict[Artifact, _Loan] = {}
+    for item in release.templates:  # children before parents
+        body = original = (directory / item.path).read_bytes()
+        for below, loan in loans.items():
+            body = body.replace(below.url.encode(), _url(below, loan.key).encode())
+        if item.key in missing or body != original:
+            loans[item] = _Loan(f"{own}/{item.path}", body)
+    return loans
+
+
+def _url(item: Artifact, key: str) -> str:
+    return item.url.removesuffix(item.key) + key
+
+
+def _put(client: S3Client, bucket: str, loan: _Loan) -> _Lent:
+    answer = client.put_object(Bucket=bucket, Key=loan.key, Body=loan.body)
+    return _Lent(loan.key, answer.get("VersionId"))
 
 
 def _take_back(client: S3Client, bucket: str, lent: Sequence[_Lent]) -> None:
@@ -80,5 +110,5 @@ def _take_back(client: S3Client, bucket: str, lent: Sequence[_Lent]) -> None:
     if left:
         raise CloudError(
             f"the plan uploaded to the bucket {bucket} what it could not delete again: "
-            f"{', '.join(left)}; delete these objects, or deploy, which needs them."
+            f"{', '.join(left)}; delete these objects."
         )

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import ManifestError
+from .errors import ManifestError, OutputError
 
 FILE_NAME = "release.json"
 
@@ -90,17 +91,36 @@ def write(release: Release, path: Path | str) -> bool:
 
 
 def replace_file(path: Path, content: bytes) -> bool:
-    """Write ``content`` so that a reader never sees half of it; False if it was there already."""
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write ``content`` so that a reader never sees half of it; False if it was there already.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with writing(path):
+        if path.is_file() and path.read_bytes() == content:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
     return True
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence why a file of the output cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); make {path.parent} a directory that "
+            "this user can write to, or choose another with the option output_dir."
+        ) from error
 
 
 def _release(data: Any, path: Path) -> Release:

@@ -84,16 +84,19 @@ def build(
     parameters: Mapping[str, Any],
     literals: Sequence[str],
     target: Destination,
+    *,
+    fetch: bool = True,
 ) -> Package:
     """Package a tree.
 
     ``parameters`` are the root's values, of which only those named in ``literals`` are used: they
-    are written into the templates.
+    are written into the templates. Without ``fetch``, what code depends on is left out, and no
+    network is needed; such a package is for looking at its templates.
 
     Raises:
         CfnError: everything that stands in the way, one sentence each.
     """
-    package, errors = try_build(tree, parameters, literals, target)
+    package, errors = try_build(tree, parameters, literals, target, fetch=fetch)
     raise_all(errors)
     # try_build gives no package only together with an error
     assert package is not None
@@ -105,12 +108,14 @@ def try_build(
     parameters: Mapping[str, Any],
     literals: Sequence[str],
     target: Destination,
+    *,
+    fetch: bool = True,
 ) -> tuple[Package | None, tuple[CfnError, ...]]:
     """Like :func:`build`, but return the errors."""
     pinned, errors = pinned_values(tree.template, parameters, literals)
     if errors:
         return None, errors
-    builder = _Builder(target)
+    builder = _Builder(target, fetch)
     scope = root_scope(tree.template, pinned, use_defaults=False)
     root = builder.template(tree, scope, frozenset(pinned))
     if builder.errors:
@@ -133,16 +138,18 @@ def check(
     """What would stand in the way of packaging, except for wrong parameter values.
 
     With those, no policy attribute that depends on them could be resolved, so none is looked at.
+    Nothing is fetched.
     """
     misnamed = check_literals(tree.template, literals)
     _, wrong = pinned_values(tree.template, parameters, literals)
     if not wrong:
-        return try_build(tree, parameters, literals, Destination("bucket", "region"))[1]
+        nowhere = Destination("bucket", "region")
+        return try_build(tree, parameters, literals, nowhere, fetch=False)[1]
     errors = [*misnamed]
     for template in tree.templates():
         for code in find_local_code(template):
             try:
-                read_code(template, code)
+                read_code(template, code, fetch=False)
             except CfnError as error:
                 errors.append(error)
     return tuple(errors)
@@ -199,15 +206,19 @@ def save(package: Package, directory: Path) -> Path:
     """Write a release's files and manifest to a directory; return the manifest's path.
 
     Files of an earlier release in the same directory are removed.
+
+    Raises:
+        OutputError: the directory cannot be written.
     """
     wanted = {artifact.path for artifact in package.release.artifacts}
     for artifact in package.release.artifacts:
         manifest.replace_file(directory / artifact.path, package.contents[artifact.key])
     path = directory / manifest.FILE_NAME
     manifest.write(package.release, path)
-    for entry in directory.iterdir():
-        if entry.name not in wanted and _OBJECT_NAME.match(entry.name):
-            entry.unlink()
+    with manifest.writing(path):
+        for entry in directory.iterdir():
+            if entry.name not in wanted and _OBJECT_NAME.match(entry.name):
+                entry.unlink()
     return path
 
 
@@ -232,8 +243,9 @@ class _Built:
 class _Builder:
     """Collects artifacts, children before parents, and what is wrong with them."""
 
-    def __init__(self, target: Destination) -> None:
+    def __init__(self, target: Destination, fetch: bool) -> None:
         self.target = target
+        self.fetch = fetch
         self.artifacts: dict[str, Artifact] = {}
         self.contents: dict[str, bytes] = {}
         self.errors: list[CfnError] = []
@@ -299,7 +311,7 @@ class _Builder:
 
     def _code(self, template: Template, code: LocalCode) -> _Built | None:
         try:
-            content, suffix = read_code(template, code)
+            content, suffix = read_code(template, code, fetch=self.fetch)
         except CfnError as error:
             self.errors.append(error)
             return None

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from . import account, package
+from .cycles import check_cycles
 from .errors import CfnError
-from .evaluate import root_scope
+from .evaluate import root_scope, tree_scopes
 from .parameters import check_parameters
+from .references import check_references
 from .session import Clients
 from .templates import TemplateTree, scan_tree
 from .wiring import check_wiring
@@ -28,7 +30,12 @@ def check_files(
         return None, found
     given = {name: value for name, value in parameters.items() if value is not None}
     found += check_parameters(tree.template, given)
-    found += check_wiring(tree, root_scope(tree.template, given))
+    for read in tree.templates():
+        found += check_references(read)
+    scope = root_scope(tree.template, given)
+    for _, inner in tree_scopes(tree, scope).values():
+        found += check_cycles(inner)
+    found += check_wiring(tree, scope)
     found += package.check(tree, given, literals)
     return tree, found
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import CfnError
-from .evaluate import Scope, Unknown, as_text, evaluate, nested_scope
+from .evaluate import Scope, Unknown, as_text, nested_scope, passed_value
 from .parameters import check_value, did_you_mean, secrets
 from .templates import NestedStack, Template, TemplateTree
 
@@ -70,7 +70,7 @@ def _check_values(
     hidden: tuple[str, ...],
 ) -> Iterator[CfnError]:
     for name, declared in template.parameters.items():
-        value = evaluate(child.parameters[name], scope) if name in child.parameters else None
+        value = passed_value(child.parameters[name], scope) if name in child.parameters else None
         if value is None or isinstance(value, Unknown):
             continue
         # a secret of the root stays one, even if the nested template forgot NoEcho

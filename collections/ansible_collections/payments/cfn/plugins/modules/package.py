@@ -19,6 +19,18 @@ description:
     wants as a zip becomes one whose bytes depend only on its content; a zip is taken as it is.
     What is already remote (C(https), C(s3)) or an intrinsic function is left alone. The
     properties handled are those of C(aws cloudformation package).
+  - The code of an C(AWS::Lambda::Function) whose directory holds a C(requirements.txt) is packaged
+    with what that lists, for the Python that C(Runtime) names, which must be written out. Each
+    line pins a package and gives its hashes (C(name==version --hash=sha256:...)), and everything
+    that is needed is listed, as C(pip-compile --generate-hashes) or C(uv pip compile
+    --generate-hashes) does; anything else is refused. Only wheels of pure Python are taken
+    (C(*-none-any.whl)). They are fetched once, by the pip of the Python that runs Ansible, with
+    the user's configuration of pip and the task's environment, and kept below E(XDG_CACHE_HOME).
+    The zip gets their files, with licences and metadata but without C(RECORD) and C(WHEEL), in
+    place of C(requirements.txt).
+  - Refused are wheels with files that belong elsewhere (C(.data), such as scripts), two packages
+    or the code and a package with the same file, and functions and layers of more than the
+    262,144,000 bytes that Lambda unpacks.
   - Resolves intrinsic functions in C(DeletionPolicy) and C(UpdateReplacePolicy) to literals and
     drops the transform C(AWS::LanguageExtensions), with which nested change sets are unreliable.
     It is kept, with a warning, where something else in the template needs it.
@@ -71,6 +83,7 @@ options:
 requirements:
   - botocore >= 1.35.2
   - PyYAML
+  - pip, for code that has a C(requirements.txt)
 author:
   - Nested Stack Tooling Authors (@cfn-tooling-authors)
 extends_documentation_fragment:
@@ -84,6 +97,8 @@ attributes:
   check_mode:
     description: Uploads nothing, and tells which objects are missing in the bucket.
     support: full
+    details:
+      - What code depends on is fetched in check mode too, because the release depends on it.
 """
 
 EXAMPLES = r"""

@@ -36,7 +36,7 @@ options:
     description:
       - V(present) creates the stack or brings it up to date.
       - V(absent) deletes it with everything nested in it, except what the deletion policies in
-        its templates keep.
+        its templates keep. A stack that only has change sets goes with them.
     type: str
     choices: [present, absent]
     default: present
@@ -110,7 +110,9 @@ attributes:
     details:
       - A stack that does not exist is planned from the templates on disk, without a change set.
       - For a stack that exists, a change set is made and deleted again. Templates that the bucket
-        lacks are uploaded for it, and exactly these versions are deleted again.
+        lacks are uploaded for it, below C(plans/) in the prefix of the release and under keys that
+        no other run has, and deleted again. A deployment beside it neither finds nor misses them.
+      - A plan that is killed leaves these behind. A lifecycle rule of the bucket may expire them.
   diff_mode:
     description: Returns the plan as difference.
     support: full

@@ -15,8 +15,14 @@ description:
   - Checks the templates, the parameters, the region and the credentials, and reports everything
     that is wrong at once, one sentence for each finding, before anything is created.
   - "Templates: each one in the tree exists and can be parsed (with line and column), is within
-    CloudFormation's quotas, is not nested inside itself; local code exists; every C(DeletionPolicy)
-    and C(UpdateReplacePolicy) can be resolved when packaging."
+    CloudFormation's quotas, is not nested inside itself; local code exists, and its
+    C(requirements.txt) is one that M(payments.cfn.package) takes (nothing is fetched); every
+    C(DeletionPolicy) and C(UpdateReplacePolicy) can be resolved when packaging."
+  - "Names inside a template: the parameters, resources, conditions and mappings that C(Ref),
+    C(Fn::GetAtt), C(Fn::Sub), C(Fn::If), C(Condition), C(DependsOn) and C(Fn::FindInMap) name are
+    declared, as are mapping keys that are written out; with these parameters, no resources depend
+    on each other in a circle. In a template with macros or modules, which declare names of their
+    own, none of this is looked at."
   - "Wiring: what is passed to a nested stack is declared there, what it requires is passed, and
     the outputs that are read of it exist."
   - "Parameters: unknown and missing ones, types, C(AllowedValues), C(AllowedPattern), lengths and

@@ -74,6 +74,18 @@ def test_a_missing_bucket(run_module: RunModule, options: dict[str, Any]) -> Non
     assert sentence in " ".join(foreseen["shown"].split())
 
 
+def test_output_that_cannot_be_written(
+    run_module: RunModule, options: dict[str, Any], s3: Any, bucket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    failed = run_module("package", options | {"output_dir": str(tmp_path / "file" / "out")})
+    assert failed["failed"]
+    assert "cannot be written (Not a directory); make " in failed["msg"]
+    assert "or choose another with the option output_dir." in failed["msg"]
+    assert "\n" not in failed["msg"]
+    assert keys(s3, bucket) == set()
+
+
 def test_package_reports_everything_at_once(
     run_module: RunModule, options: dict[str, Any], root: Path
 ) -> None:

@@ -139,8 +139,9 @@ class Deployer:
         protection: bool | None = None,
         timeout: float = 60,
         dry_run: bool = False,
+        witness: Witness | None = None,
     ) -> Outcome:
-        """Deploy a packaged tree, with a new witness."""
+        """Deploy a packaged tree, with a new witness unless one is given."""
         proposal = Proposal(
             stack_name=self.name,
             template=TemplateUrl(release.release.template_url),
@@ -150,7 +151,7 @@ class Deployer:
             role_arn=None,
         )
         deployment = Deployment(proposal, release, None, protection, timeout, dry_run)
-        self.witness = Witness()
+        self.witness = witness or Witness()
         with ThreadPoolExecutor(8) as pool:
             return Engine(self.clients, pool, self.witness, self.pace).deploy(deployment)
 

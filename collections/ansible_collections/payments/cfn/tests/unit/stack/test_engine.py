@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.payments.cfn.plugins.module_utils import upload
 from ansible_collections.payments.cfn.plugins.module_utils.changesets import ChangeSetError
 from ansible_collections.payments.cfn.plugins.module_utils.engine import (
     OperationFailed,
@@ -18,9 +21,11 @@ from ansible_collections.payments.cfn.plugins.module_utils.engine import (
     PackagedRelease,
 )
 from ansible_collections.payments.cfn.plugins.module_utils.events import Pace, StackTimeout
-from ansible_collections.payments.cfn.plugins.module_utils.plan import Counts
+from ansible_collections.payments.cfn.plugins.module_utils.plan import Counts, Plan
 from ansible_collections.payments.cfn.plugins.module_utils.session import Clients
 from ansible_collections.payments.cfn.plugins.module_utils.stacks import StackStateError
+
+from .conftest import Witness
 
 RESOURCES = {
     "Marker",
@@ -195,6 +200,55 @@ def test_plan_that_fails_takes_its_templates_away_again(
     assert deployer.world() == before
 
 
+@dataclass
+class Passerby(Witness):
+    """Does something while a plan has its templates in the bucket."""
+
+    act: Callable[[], None] = lambda: None
+
+    def planned(self, plan: Plan) -> None:
+        super().planned(plan)
+        self.act()
+
+
+def test_plan_does_no_harm_to_a_deployment_beside_it(
+    deployer: Any, deployed: PackagedRelease, tmp_path: Path
+) -> None:
+    assert deployed
+    changed = edited(tmp_path, "network.yml", "!Ref Retention", "30")
+    release = deployer.package(changed, upload_it=False)
+    before = deployer.world()
+
+    def publish() -> None:
+        during = {key for key, _ in deployer.world()["versions"]}
+        # the changed template and the root, which names it
+        assert len(during - {key for key, _ in before["versions"]}) == 2
+        missing = upload.find_missing(deployer.clients.s3, release.release)
+        assert {item.source for item in missing} == {"network.yml", "root.yml"}
+        deployer.package(changed)
+
+    foreseen = deployer.deploy(release, dry_run=True, witness=Passerby(act=publish))
+    assert upload.find_missing(deployer.clients.s3, release.release) == ()
+    done = deployer.deploy(release)
+    assert paths(foreseen) == paths(done) == {"Network/LogGroup"}
+    assert foreseen.plan.to_dict()["counts"] == done.plan.to_dict()["counts"]
+    keys = {key for key, _ in deployer.world()["versions"]}
+    assert not [key for key in keys if key.startswith("plans/")]
+
+
+def test_plan_changes_nothing_if_the_bucket_lost_what_is_deployed(
+    deployer: Any, deployed: PackagedRelease
+) -> None:
+    client = deployer.clients.s3
+    (network,) = [item for item in deployed.release.artifacts if item.source == "network.yml"]
+    client.delete_object(Bucket=deployer.bucket, Key=network.key)
+    before = deployer.world()
+    outcome = deployer.deploy(deployed, dry_run=True)
+    assert counts(outcome).total == 0
+    assert not outcome.changed
+    assert deployer.world() == before
+
+
 def test_change_set_of_a_new_stack_that_fails_leaves_no_stack(
     deployer: Any, tmp_path: Path
 ) -> None:
@@ -335,6 +389,32 @@ def test_operation_of_many_events_is_told_in_full(deployer: Any, tmp_path: Path)
     assert counts(outcome) == Counts(add=70)
     created = [e.name for e in deployer.witness.events if e.status == "CREATE_COMPLETE" if e.path]
     assert sorted(created) == sorted(f"Topic{i}" for i in range(70))
+
+
+def test_stack_that_was_only_reviewed_is_deleted(deployer: Any, release: PackagedRelease) -> None:
+    before = deployer.world()
+    client = deployer.clients.cloudformation
+    client.create_change_set(
+        StackName="tree",
+        ChangeSetName="by-hand",
+        ChangeSetType="CREATE",
+        TemplateURL=release.release.template_url,
+        Capabilities=["CAPABILITY_IAM"],
+        IncludeNestedStacks=True,
+    )
+    client.get_waiter("change_set_create_complete").wait(
+        StackName="tree", ChangeSetName="by-hand", WaiterConfig={"Delay": 1}
+    )
+    reviewed = deployer.world()
+    assert {status for _, status in reviewed["stacks"]} == {"REVIEW_IN_PROGRESS"}
+    foreseen = deployer.delete(dry_run=True)
+    assert (foreseen.changed, foreseen.status) == (True, "REVIEW_IN_PROGRESS")
+    assert deployer.world() == reviewed
+    outcome = deployer.delete()
+    assert (outcome.changed, outcome.status) == (True, "DELETE_COMPLETE")
+    assert paths(outcome) == set()
+    assert deployer.world() == before
+    assert not deployer.delete().changed
 
 
 def test_deletion_that_runs_already_is_joined(deployer: Any, deployed: PackagedRelease) -> None:

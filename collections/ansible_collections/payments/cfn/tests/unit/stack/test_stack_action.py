@@ -241,6 +241,50 @@ def test_bad_input_is_answered_in_one_sentence(
     assert "Traceback" not in run.shown
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_output_that_cannot_be_written_stops_before_anything_changes(
+    run_stack: RunStack, options: dict[str, Any], deployer: Any, tmp_path: Path, state: str
+) -> None:
+    if state == "absent":
+        run_stack(options)
+    (tmp_path / "file").touch()
+    before = deployer.world()
+    run = run_stack(options | {"state": state, "output_dir": str(tmp_path / "file" / "out")})
+    assert run.result["failed"]
+    assert not run.result["changed"]
+    assert run.result["msg"] == (
+        f"{tmp_path}/file/out/plan.json cannot be written (Not a directory); make "
+        f"{tmp_path}/file/out a directory that this user can write to, or choose another with the "
+        "option output_dir."
+    )
+    assert "WARNING" not in run.shown
+    assert deployer.world() == before
+
+
+def test_failure_is_told_although_its_events_cannot_be_written(
+    run_stack: RunStack, options: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "events.json").mkdir(parents=True)
+    run = run_stack(options | {"parameters": {"Broken": "yes"}})
+    assert "because Service/Obstacle" in run.result["msg"]
+    assert run.result["changed"]
+    shown = " ".join(run.shown.split())
+    assert "events.json cannot be written (Is a directory)" in shown
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_unknown_profile_is_answered_in_one_sentence(
+    run_stack: RunStack, options: dict[str, Any], tmp_path: Path, state: str
+) -> None:
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    nobody = {**dict.fromkeys(keys, ""), "AWS_PROFILE": "nobody", "HOME": str(tmp_path)}
+    run = run_stack(options | {"state": state}, task={"environment": nobody})
+    assert run.result["failed"]
+    assert run.result["msg"].startswith("profile nobody is not in the AWS configuration (there: ")
+    assert "\n" not in run.result["msg"]
+    assert "Traceback" not in run.shown
+
+
 def test_documentation_and_options_agree() -> None:
     described = yaml.safe_load(documented.DOCUMENTATION)["options"]
     accepted = ActionModule.argument_spec()
