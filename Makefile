@@ -1,6 +1,6 @@
 # The commands that a newcomer, an engineer and CI share. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev local down test unit e2e molecule lint format bench docs
+.PHONY: help setup setup-dev local down test unit e2e molecule mutants snapshots lint format bench docs
 
 BIN := .venv/bin
 # Tools started by other tools (Molecule starts ansible-playbook) must be the pinned ones too.
@@ -46,8 +46,12 @@ format: setup-dev ## Put Python code in the project's format
 	ruff check --fix-only .
 	ruff format .
 
-docs: setup-dev ## Draw the architecture from the templates
+snapshots: setup-dev ## Accept the packaged templates as they are now
+	PYTHONPATH=.:collections python -m tests.templates.snapshots
+
+docs: setup-dev ## Draw the architecture and write the page on PCI DSS, from the templates
 	python scripts/architecture.py
+	python scripts/compliance_page.py
 
 bench: setup-dev ## Time a deployment against other tools
 	python benchmarks/deploy.py

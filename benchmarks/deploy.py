@@ -54,6 +54,7 @@ from ansible_collections.payments.cfn.plugins.module_utils import (  # noqa: E40
 from ansible_collections.payments.cfn.plugins.module_utils.errors import CfnError  # noqa: E402
 
 TEMPLATE = ROOT / "cloudformation" / "master.yml"
+BOOTSTRAP = ROOT / "cloudformation" / "bootstrap.yml"
 WORK = ROOT / "artifacts" / "benchmarks"
 AWSCLI_VENV = WORK / "awscli-venv"
 AWSCLI_REQUIREMENTS = HERE / "awscli-requirements.txt"
@@ -119,14 +120,27 @@ class Account:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
-    def make_bucket(self) -> None:
-        """Create the bucket."""
-        # S3 wants the region named, except where it began.
-        if self.region == "us-east-1":
-            self.client("s3").create_bucket(Bucket=self.bucket)
-            return
-        place = {"LocationConstraint": self.region}
-        self.client("s3").create_bucket(Bucket=self.bucket, CreateBucketConfiguration=place)
+    def prepare(self, subject: Subject) -> None:
+        """Prepare the account, which gives it the bucket and what the templates look up."""
+        values = {
+            "ApplicationName": subject.parameters["ApplicationName"],
+            "CostCenter": subject.parameters["CostCenter"],
+            "Owner": subject.parameters["Owner"],
+            "DataClassification": "internal",
+            "BucketName": self.bucket,
+        }
+        client = self.client("cloudformation")
+        name = f"{values['ApplicationName']}-bootstrap"
+        client.create_stack(
+            StackName=name,
+            TemplateBody=BOOTSTRAP.read_text(encoding="utf-8"),
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()],
+            Capabilities=list(CAPABILITIES),
+        )
+        await_stack(client, name)
+        status = describe(client, name)["StackStatus"]
+        if status != "CREATE_COMPLETE":
+            raise BenchmarkError(f"Stack {name} is {status}: {first_failure(client, name)}.")
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -271,7 +285,7 @@ class Engine(Contender):
 
     def prepare(self, account: Account) -> None:
         """Package the tree and upload it."""
-        account.make_bucket()
+        account.prepare(self.subject)
         target = package.Destination(account.bucket, account.region)
         tree = templates.load_tree(TEMPLATE)
         made = package.build(tree, self.subject.parameters, self.subject.literals, target)
@@ -293,9 +307,7 @@ class Engine(Contender):
         """Create the stack and wait for it."""
         client = account.client("cloudformation")
         client.create_stack(**self._request())
-        name = self.subject.stack_name
-        while describe(client, name)["StackStatus"].endswith("_IN_PROGRESS"):
-            time.sleep(POLL_SECONDS)
+        await_stack(client, self.subject.stack_name)
 
     def repeat(self, account: Account) -> None:
         """Ask for an update; CloudFormation answers that there is nothing to do."""
@@ -333,8 +345,8 @@ class AwsCli(Contender):
         stamp.write_text(wanted, encoding="utf-8")
 
     def prepare(self, account: Account) -> None:
-        """Create the bucket."""
-        account.make_bucket()
+        """Make what the templates look up, and the bucket."""
+        account.prepare(self.subject)
 
     def create(self, account: Account) -> None:
         """Package, then deploy."""
@@ -367,8 +379,8 @@ class Steps(Contender):
     what = "benchmarks/steps.yml: payments.cfn.package and payments.cfn.stack, the bucket is there"
 
     def prepare(self, account: Account) -> None:
-        """Create the bucket."""
-        account.make_bucket()
+        """Make what the templates look up, and the bucket."""
+        account.prepare(self.subject)
 
     def create(self, account: Account) -> None:
         """Run the playbook."""
@@ -387,10 +399,10 @@ class Deploy(Steps):
 
     name = "deploy"
     title = "`deploy.yml`, whole"
-    what = "preflight, key and bucket, package, stack and verification, as a user runs it"
+    what = "preflight, bootstrap, package, stack and verification, as a user runs it"
 
     def prepare(self, account: Account) -> None:
-        """Nothing: the playbook makes its bucket."""
+        """Nothing: the playbook prepares the account."""
 
     def create(self, account: Account) -> None:
         """Run the playbook."""
@@ -429,6 +441,12 @@ def describe(client: Any, name: str) -> Mapping[str, Any]:
     """A stack's description."""
     found: Mapping[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
     return found
+
+
+def await_stack(client: Any, name: str) -> None:
+    """Wait until CloudFormation is done with a stack."""
+    while describe(client, name)["StackStatus"].endswith("_IN_PROGRESS"):
+        time.sleep(POLL_SECONDS)
 
 
 def take_census(client: Any, name: str) -> Census:

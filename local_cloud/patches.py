@@ -33,12 +33,16 @@ def apply(*, latency: float = 0.0) -> None:
 
 
 def _apply(latency: Latency) -> None:
+    from ministack.core import iam_actions, iam_evaluator
     from ministack.services.cloudformation import changesets, engine, helpers, provisioners, stacks
     from ministack.services.cloudformation import handlers as actions
 
-    from local_cloud import conditions
+    from local_cloud import authorization, conditions, dependencies
 
+    wrap("extract_resource_arn", authorization.knows_change_sets, iam_actions)
+    wrap("_first_match", authorization.fills_in_variables, iam_evaluator)
     wrap("_evaluate_conditions", conditions.looks_in_maps, engine, stacks, actions, changesets)
+    wrap("_extract_deps", dependencies.reads_metadata, engine, stacks)
 
     # These use names of MiniStack's as they are imported, and so come after what is above.
     from local_cloud import (

@@ -88,10 +88,41 @@ class Platform:
         parsed: Record = json.loads(body) if isinstance(body, str) else body
         return parsed
 
+    @property
+    def partition(self) -> str:
+        """The partition of AWS that the platform is in."""
+        return self.root.stack_id.split(":")[1]
+
+    @property
+    def account(self) -> str:
+        """The account that the platform is in."""
+        return self.root.stack_id.split(":")[4]
+
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of something in the platform's account and region."""
         _, partition, _, region, account, _ = self.root.stack_id.split(":", 5)
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+    @cached_property
+    def boundary(self) -> str:
+        """The ARN of the permissions boundary, which the account was prepared with."""
+        name = f"/{self.settings.application}/bootstrap/permissions-boundary-arn"
+        try:
+            value: str = self.cloud.get("ssm", "get_parameter", Name=name)["Parameter"]["Value"]
+        except CloudError as error:
+            if error.code == "ParameterNotFound":
+                raise MissingError(
+                    f"Parameter {name} does not exist: prepare the account."
+                ) from None
+            raise
+        return value
+
+    @property
+    def keys(self) -> set[str]:
+        """The ARNs of the KMS keys of the stack tree."""
+        return {
+            self.arn("kms", f"key/{item.physical_id}") for item in self.resources("AWS::KMS::Key")
+        }
 
     # --- Network --------------------------------------------------------------------------------
 
@@ -166,12 +197,9 @@ class Platform:
             Filters=[{"Name": "db-cluster-id", "Values": [name]}],
         )
 
-    @cached_property
-    def secret(self) -> Record:
-        """The description of the database's master secret; its value is never read."""
-        return self.cloud.get(
-            "secretsmanager", "describe_secret", SecretId=self.output("DatabaseSecretArn")
-        )
+    def secret(self, output: str) -> Record:
+        """Return the description of the secret that an output names, without its value."""
+        return self.cloud.get("secretsmanager", "describe_secret", SecretId=self.output(output))
 
     # --- Compute and service --------------------------------------------------------------------
 
@@ -278,6 +306,23 @@ class Platform:
     def composite_alarms(self) -> dict[str, Record]:
         """The composite alarms of the environment by name."""
         return self._alarms("CompositeAlarms", "CompositeAlarm")
+
+    @cached_property
+    def dimension_values(self) -> dict[str, set[str]]:
+        """What the platform has of each thing that metrics are published by."""
+        functions = {item.physical_id for item in self.resources("AWS::Lambda::Function")}
+        vaults = {item.physical_id for item in self.resources("AWS::Backup::BackupVault")}
+        return {
+            "ClusterName": {self.output("ClusterName")},
+            "ServiceName": {self.output("ServiceName")},
+            "LoadBalancer": {self.output("LoadBalancerFullName")},
+            "TargetGroup": {self.output("TargetGroupFullName")},
+            "DBClusterIdentifier": {self.output("DatabaseClusterIdentifier")},
+            "Role": {"WRITER", "READER"},
+            "NatGatewayId": {item["NatGatewayId"] for item in self.nat_gateways},
+            "FunctionName": functions,
+            "BackupVaultName": vaults,
+        }
 
     def _alarms(self, key: str, kind: str) -> dict[str, Record]:
         found = self.cloud.every(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,6 +49,19 @@ def grants(statement: Statement, service: str) -> list[str]:
         for action in as_list(statement.get("Action"))
         if action == "*" or action.lower().startswith(f"{service}:")
     ]
+
+
+def covers(patterns: list[str], name: str) -> bool:
+    """Whether one of the patterns, as policies write actions and resources, has all of a name."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def overlaps(patterns: list[str], name: str) -> bool:
+    """Whether a name, which may be a pattern itself, and one of the patterns have one in common.
+
+    Names are actions or resources; `*` stands for anything, as in policies.
+    """
+    return covers(patterns, name) or any(covers([name], pattern) for pattern in patterns)
 
 
 def refuses_plain_http(statements: list[Statement]) -> bool:

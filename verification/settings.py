@@ -20,6 +20,8 @@ class Expectations:
     database_instance_class: str
     database_engine_version: str
     backup_retention_days: int
+    backup_plan_retention_days: dict[str, int]
+    backup_vault_lock_days: dict[str, int]
     service_desired_count: int
     service_min_count: int
     service_max_count: int
@@ -46,6 +48,7 @@ class Settings:
     certificate_arn: str
     alarm_email: str
     termination_protection: bool
+    compliance: bool
     service_desired_count: int
     expectations: Expectations
 
@@ -101,6 +104,11 @@ class _Reader:
             )
         return dict(value)
 
+    def numbers(self, name: str) -> dict[str, int]:
+        values = self.mapping(name)
+        reader = _Reader(values, f"{self._prefix}{name}.")
+        return {key: reader.number(key) for key in values}
+
 
 def _threshold(name: str, value: Any) -> float:
     try:
@@ -120,6 +128,8 @@ def _expectations(values: Mapping[str, Any]) -> Expectations:
         database_instance_class=reader.text("database_instance_class"),
         database_engine_version=reader.text("database_engine_version"),
         backup_retention_days=reader.number("backup_retention_days"),
+        backup_plan_retention_days=reader.numbers("backup_plan_retention_days"),
+        backup_vault_lock_days=reader.numbers("backup_vault_lock_days"),
         service_desired_count=reader.number("service_desired_count"),
         service_min_count=reader.number("service_min_count"),
         service_max_count=reader.number("service_max_count"),
@@ -161,6 +171,7 @@ def read_settings(variables: Mapping[str, Any]) -> Settings:
         certificate_arn=reader.text("certificate_arn"),
         alarm_email=reader.text("alarm_email"),
         termination_protection=reader.truth("termination_protection"),
+        compliance=reader.truth("compliance"),
         # Empty means: the number that the template's mapping has for this environment.
         service_desired_count=(
             reader.number("service_desired_count") if asked else expectations.service_desired_count

@@ -15,6 +15,11 @@ Reader = Callable[[Platform, Resource], Tags]
 UNTAGGABLE = {
     NESTED,  # test_stack_tags looks at these
     "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::Backup::BackupSelection",
+    "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::Config::ConfigRule",
+    "AWS::Config::ConfigurationRecorder",
+    "AWS::Config::DeliveryChannel",
     "AWS::EC2::Route",
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
@@ -25,9 +30,12 @@ UNTAGGABLE = {
     "AWS::IAM::Policy",
     "AWS::IAM::RolePolicy",
     "AWS::KMS::Alias",
+    "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::Logs::ResourcePolicy",
     "AWS::S3::BucketPolicy",
+    "AWS::SecretsManager::RotationSchedule",
+    "AWS::SecretsManager::SecretTargetAttachment",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::WAFv2::LoggingConfiguration",
@@ -93,6 +101,11 @@ def _of_log_group(platform: Platform, resource: Resource) -> Tags:
     arn = platform.arn("logs", f"log-group:{resource.physical_id}")
     tags: Tags = platform.cloud.get("logs", "list_tags_for_resource", resourceArn=arn)["tags"]
     return tags
+
+
+def _of_secret(platform: Platform, resource: Resource) -> Tags:
+    found = platform.cloud.get("secretsmanager", "describe_secret", SecretId=resource.physical_id)
+    return tag_map(found.get("Tags", []))
 
 
 def _of_topic(platform: Platform, resource: Resource) -> Tags:
@@ -162,7 +175,39 @@ def _of_web_acl(platform: Platform, resource: Resource) -> Tags:
     return tag_map(found["TagInfoForResource"]["TagList"])
 
 
+def _of_vault(platform: Platform, resource: Resource) -> Tags:
+    return _of_backup(platform, f"backup-vault:{resource.physical_id}")
+
+
+def _of_plan(platform: Platform, resource: Resource) -> Tags:
+    return _of_backup(platform, f"backup-plan:{resource.physical_id}")
+
+
+def _of_backup(platform: Platform, resource: str) -> Tags:
+    arn = platform.arn("backup", resource)
+    tags: Tags = platform.cloud.get("backup", "list_tags", ResourceArn=arn)["Tags"]
+    return tags
+
+
+def _of_parameter(platform: Platform, resource: Resource) -> Tags:
+    found = platform.cloud.get(
+        "ssm",
+        "list_tags_for_resource",
+        ResourceType="Parameter",
+        ResourceId=resource.physical_id,
+    )
+    return tag_map(found["TagList"])
+
+
+def _of_event_rule(platform: Platform, resource: Resource) -> Tags:
+    arn = platform.arn("events", f"rule/{resource.physical_id}")
+    found = platform.cloud.get("events", "list_tags_for_resource", ResourceARN=arn)
+    return tag_map(found["Tags"])
+
+
 READERS: dict[str, Reader] = {
+    "AWS::Backup::BackupPlan": _of_plan,
+    "AWS::Backup::BackupVault": _of_vault,
     "AWS::CloudWatch::Dashboard": _of_dashboard,
     "AWS::ApplicationAutoScaling::ScalableTarget": _of_scalable_target,
     "AWS::CloudWatch::Alarm": _of_alarm,
@@ -183,6 +228,7 @@ READERS: dict[str, Reader] = {
     "AWS::ElasticLoadBalancingV2::Listener": _of_balancing,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _of_balancing,
     "AWS::ElasticLoadBalancingV2::TargetGroup": _of_balancing,
+    "AWS::Events::Rule": _of_event_rule,
     "AWS::IAM::Role": _of_role,
     "AWS::KMS::Key": _of_key,
     "AWS::Lambda::Function": _of_function,
@@ -193,7 +239,9 @@ READERS: dict[str, Reader] = {
     "AWS::RDS::DBParameterGroup": _of_rds("pg"),
     "AWS::RDS::DBSubnetGroup": _of_rds("subgrp"),
     "AWS::S3::Bucket": _of_bucket,
+    "AWS::SecretsManager::Secret": _of_secret,
     "AWS::SNS::Topic": _of_topic,
+    "AWS::SSM::Parameter": _of_parameter,
     "AWS::WAFv2::WebACL": _of_web_acl,
 }
 

@@ -1,14 +1,14 @@
-"""Alarms and dashboard: everything that matters is watched, and somebody is told."""
+"""Alarms: everything that matters is watched, and somebody is told."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
 
 from verification.cloud import Record
+from verification.metrics import Metric, measured, problem
 from verification.platform import MissingError, Platform
 from verification.settings import Settings
 
@@ -21,41 +21,51 @@ class Watch:
     metric: str
     dimension: str
     of: str
+    statistic: str
 
     def __str__(self) -> str:
         """Return the metric as CloudWatch's console shows it."""
         return f"{self.namespace} {self.metric}"
 
 
+SERVICE = ("ServiceName", "ServiceName")
+DATABASE = ("DBClusterIdentifier", "DatabaseClusterIdentifier")
+BALANCER = ("LoadBalancer", "LoadBalancerFullName")
+TARGETS = ("TargetGroup", "TargetGroupFullName")
+ROTATION = ("FunctionName", "RotationFunctionName")
+LATENCY = Watch("AWS/ApplicationELB", "TargetResponseTime", *BALANCER, "p99")
+LAG = Watch("AWS/RDS", "AuroraReplicaLagMaximum", *DATABASE, "Maximum")
+# The worst instance counts, so the maximum: an average would hide one behind the others.
 WATCHES = (
-    Watch("AWS/ECS", "CPUUtilization", "ServiceName", "ServiceName"),
-    Watch("AWS/ECS", "MemoryUtilization", "ServiceName", "ServiceName"),
-    Watch("ECS/ContainerInsights", "RunningTaskCount", "ServiceName", "ServiceName"),
-    Watch("AWS/RDS", "CPUUtilization", "DBClusterIdentifier", "DatabaseClusterIdentifier"),
-    Watch("AWS/RDS", "DatabaseConnections", "DBClusterIdentifier", "DatabaseClusterIdentifier"),
-    Watch("AWS/RDS", "FreeableMemory", "DBClusterIdentifier", "DatabaseClusterIdentifier"),
-    Watch("AWS/RDS", "Deadlocks", "DBClusterIdentifier", "DatabaseClusterIdentifier"),
-    Watch("AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "LoadBalancerFullName"),
-    Watch("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", "LoadBalancerFullName"),
-    Watch(
-        "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", "LoadBalancerFullName"
-    ),
-    Watch("AWS/ApplicationELB", "UnHealthyHostCount", "TargetGroup", "TargetGroupFullName"),
+    Watch("AWS/ECS", "CPUUtilization", *SERVICE, "Average"),
+    Watch("AWS/ECS", "MemoryUtilization", *SERVICE, "Average"),
+    Watch("ECS/ContainerInsights", "RunningTaskCount", *SERVICE, "Minimum"),
+    Watch("AWS/RDS", "CPUUtilization", *DATABASE, "Maximum"),
+    Watch("AWS/RDS", "DatabaseConnections", *DATABASE, "Maximum"),
+    Watch("AWS/RDS", "FreeableMemory", *DATABASE, "Minimum"),
+    Watch("AWS/RDS", "Deadlocks", *DATABASE, "Maximum"),
+    LATENCY,
+    Watch("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", *BALANCER, "Sum"),
+    Watch("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", *BALANCER, "Sum"),
+    Watch("AWS/ApplicationELB", "UnHealthyHostCount", *TARGETS, "Maximum"),
+    Watch("AWS/Lambda", "Errors", *ROTATION, "Sum"),
 )
 SCARCE = {"FreeableMemory", "RunningTaskCount"}
-WIDGET_NAMESPACES = ("AWS/ECS", "AWS/RDS", "AWS/ApplicationELB")
+# An alarm that speaks later than this, in seconds, comes after the customers' calls.
+LATEST = 600
+# What a customer feels, by the names of alarms without application and environment.
+FELT = {
+    "running-tasks",
+    "unhealthy-hosts",
+    "latency",
+    "service-errors",
+    "load-balancer-errors",
+    "database-connections",
+    "database-deadlocks",
+}
 
 
 # --- Alarms -------------------------------------------------------------------------------------
-
-
-def _measured(alarm: Record) -> Iterator[Record]:
-    """Yield the metrics that an alarm looks at, alone or in an expression."""
-    if "MetricName" in alarm:
-        yield alarm
-    for query in alarm.get("Metrics", []):
-        if "MetricStat" in query:
-            yield query["MetricStat"]["Metric"]
 
 
 def _watching(platform: Platform, watch: Watch) -> list[Record]:
@@ -64,7 +74,7 @@ def _watching(platform: Platform, watch: Watch) -> list[Record]:
     found = [
         alarm
         for alarm in platform.alarms.values()
-        for metric in _measured(alarm)
+        for metric in measured(alarm)
         if (metric["Namespace"], metric["MetricName"]) == (watch.namespace, watch.metric)
         and wanted in metric["Dimensions"]
     ]
@@ -117,39 +127,44 @@ def test_alarm_starts_on_the_bad_side(platform: Platform, watch: Watch) -> None:
         )
 
 
+@pytest.mark.parametrize("watch", WATCHES, ids=str)
+def test_alarm_looks_at_the_right_statistic(platform: Platform, watch: Watch) -> None:
+    for alarm in _watching(platform, watch):
+        for metric in measured(alarm):
+            if (metric["Namespace"], metric["MetricName"]) == (watch.namespace, watch.metric):
+                assert metric["Statistic"] == watch.statistic, (
+                    f"Alarm {alarm['AlarmName']} looks at the {metric['Statistic']} of {watch}, "
+                    f"not at the {watch.statistic}."
+                )
+
+
 def test_latency_is_watched_at_the_99th_percentile(platform: Platform) -> None:
-    watch = Watch(
-        "AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "LoadBalancerFullName"
-    )
-    statistics = {alarm.get("ExtendedStatistic") for alarm in _watching(platform, watch)}
+    statistics = {alarm.get("ExtendedStatistic") for alarm in _watching(platform, LATENCY)}
     assert "p99" in statistics, f"Latency is watched by {statistics}, not at p99."
 
 
 def test_replica_lag_is_watched_where_there_are_readers(
     platform: Platform, settings: Settings
 ) -> None:
-    lag = Watch(
-        "AWS/RDS", "AuroraReplicaLagMaximum", "DBClusterIdentifier", "DatabaseClusterIdentifier"
-    )
     readers = settings.expectations.database_instances - 1
     watched = [
         alarm["AlarmName"]
         for alarm in platform.alarms.values()
-        for metric in _measured(alarm)
-        if metric["MetricName"] == lag.metric
+        for metric in measured(alarm)
+        if metric["MetricName"] == LAG.metric
     ]
     assert bool(watched) == (readers > 0), (
         f"The cluster should have {readers} readers, replica lag is watched by {watched}."
     )
     if readers:
-        assert _watching(platform, lag), f"No alarm watches {lag} of this cluster."
+        assert _watching(platform, LAG), f"No alarm watches {LAG} of this cluster."
 
 
 def test_every_nat_gateway_is_watched(platform: Platform) -> None:
     watched = {
         item["Value"]
         for alarm in platform.alarms.values()
-        for metric in _measured(alarm)
+        for metric in measured(alarm)
         if metric["MetricName"] == "ErrorPortAllocation"
         for item in metric["Dimensions"]
     }
@@ -174,6 +189,69 @@ def test_every_alarm_tells_the_topic(platform: Platform) -> None:
     deaf = sorted(name for name, alarm in alarms.items() if not _acts(platform, alarm))
     assert alarms, "The environment has no alarm."
     assert not deaf, f"Alarms that tell nobody: {', '.join(deaf)}."
+
+
+def test_alarms_tell_nobody_else(platform: Platform) -> None:
+    topic = platform.output("AlarmTopicArn")
+    told = {
+        name: sorted({*alarm["AlarmActions"], *alarm["OKActions"]} - {topic})
+        for name, alarm in {**platform.alarms, **platform.composite_alarms}.items()
+    }
+    others = [f"{name} tells {', '.join(who)}" for name, who in sorted(told.items()) if who]
+    assert not others, f"Alarms act on something else than {topic}: {'; '.join(others)}."
+
+
+def test_alarms_say_when_it_is_over(platform: Platform) -> None:
+    topic = platform.output("AlarmTopicArn")
+    silent = sorted(
+        name
+        for name, alarm in {**platform.alarms, **platform.composite_alarms}.items()
+        if topic not in alarm["OKActions"]
+    )
+    assert not silent, f"Alarms that do not tell when it is over: {', '.join(silent)}."
+
+
+def test_alarms_watch_metrics_that_exist(platform: Platform) -> None:
+    values = platform.dimension_values
+    wrong = [
+        f"{alarm['AlarmName']}: {found}"
+        for alarm in platform.alarms.values()
+        for metric in measured(alarm)
+        if (found := problem(_metric(metric), values))
+    ]
+    assert not wrong, f"Alarms that never get a value: {'; '.join(wrong)}."
+
+
+def _metric(metric: Record) -> Metric:
+    dimensions = tuple((item["Name"], item["Value"]) for item in metric["Dimensions"])
+    return Metric(metric["Namespace"], metric["MetricName"], dimensions)
+
+
+def _seconds(alarm: Record) -> int:
+    """Return how long it takes an alarm to speak once something is wrong."""
+    queries = [
+        item["MetricStat"]["Period"] for item in alarm.get("Metrics", []) if "MetricStat" in item
+    ]
+    period = max([alarm.get("Period", 0), *queries])
+    return int(period * alarm["EvaluationPeriods"])
+
+
+def test_alarms_speak_in_time(platform: Platform) -> None:
+    slow = [
+        f"{name} after {_seconds(alarm)} s"
+        for name, alarm in sorted(platform.alarms.items())
+        if not 0 < _seconds(alarm) <= LATEST
+    ]
+    assert not slow, f"Alarms speak later than {LATEST} s: {', '.join(slow)}."
+
+
+def test_alarms_judge_a_missing_value(platform: Platform) -> None:
+    # A service that reports no task has none; and to ignore silence would keep the last state.
+    for name, alarm in platform.alarms.items():
+        missing = alarm.get("TreatMissingData", "missing")
+        if alarm.get("MetricName") == "RunningTaskCount":
+            assert missing == "breaching", f"Alarm {name} takes missing tasks as {missing}."
+        assert missing != "ignore", f"Alarm {name} keeps its state when values are missing."
 
 
 def test_every_alarm_explains_itself(platform: Platform) -> None:
@@ -208,16 +286,35 @@ def _degraded(platform: Platform) -> Record:
     return platform.composite_alarms[name]
 
 
-def test_composite_alarm_names_alarms_that_exist(platform: Platform) -> None:
-    alarm = _degraded(platform)
-    named = [
+def _named(alarm: Record) -> list[str]:
+    """Return the alarms that the rule of a composite alarm names."""
+    return [
         quoted.strip("\"'").rpartition(":alarm:")[2]
         for quoted in alarm["AlarmRule"].replace("(", " ").replace(")", " ").split()
         if quoted not in {"ALARM", "OK", "INSUFFICIENT_DATA", "AND", "OR", "NOT", "TRUE", "FALSE"}
     ]
+
+
+def test_composite_alarm_names_alarms_that_exist(platform: Platform) -> None:
+    alarm = _degraded(platform)
+    named = _named(alarm)
     missing = sorted(set(named) - set(platform.alarms))
     assert named, f"Composite alarm {alarm['AlarmName']} looks at no alarm: {alarm['AlarmRule']}."
     assert not missing, f"{alarm['AlarmName']} names alarms that do not exist: {missing}."
+
+
+def test_composite_alarm_is_any_of_what_customers_feel(
+    platform: Platform, settings: Settings
+) -> None:
+    alarm = _degraded(platform)
+    ports = {f"nat-{index + 1}-ports" for index in range(settings.expectations.nat_gateways)}
+    lag = {"replica-lag"} if settings.expectations.database_instances > 1 else set()
+    missing = sorted((FELT | ports | lag) - _short(settings, _named(alarm)))
+    assert not missing, f"{alarm['AlarmName']} does not look at {', '.join(missing)}."
+    # One of them is enough: an AND or a NOT would wait for more.
+    words = set(alarm["AlarmRule"].replace("(", " ").replace(")", " ").split())
+    hedged = sorted(words & {"AND", "NOT", "OK", "INSUFFICIENT_DATA", "FALSE"})
+    assert not hedged, f"{alarm['AlarmName']} is hedged by {', '.join(hedged)}."
 
 
 def test_composite_alarm_is_the_exported_one(platform: Platform) -> None:
@@ -228,114 +325,3 @@ def test_composite_alarm_is_the_exported_one(platform: Platform) -> None:
 def test_payments_are_not_degraded(platform: Platform) -> None:
     alarm = _degraded(platform)
     assert alarm["StateValue"] != "ALARM", f"Payments are degraded: {alarm.get('StateReason')}."
-
-
-# --- Dashboard ----------------------------------------------------------------------------------
-
-
-def _widgets(platform: Platform) -> list[Record]:
-    found = platform.cloud.get(
-        "cloudwatch", "get_dashboard", DashboardName=platform.output("DashboardName")
-    )
-    widgets: list[Record] = json.loads(found["DashboardBody"])["widgets"]
-    return widgets
-
-
-def _metric_widgets(platform: Platform) -> list[Record]:
-    return [item["properties"] for item in _widgets(platform) if item["type"] == "metric"]
-
-
-def _series(platform: Platform) -> list[list[str]]:
-    """Return the metrics of the widgets as [namespace, metric, dimension, value, ...]."""
-    series: list[list[str]] = []
-    for widget in _metric_widgets(platform):
-        previous: list[str] = []
-        for line in widget["metrics"]:
-            # "." repeats the value of the line above in the same place.
-            values = [item for item in line if isinstance(item, str)]
-            full = [previous[index] if item == "." else item for index, item in enumerate(values)]
-            if full:
-                series.append(full)
-                previous = full
-    return series
-
-
-def _searches(platform: Platform) -> list[str]:
-    """Return the expressions of the widgets that search for metrics."""
-    return [
-        item["expression"]
-        for widget in _metric_widgets(platform)
-        for line in widget["metrics"]
-        for item in line
-        if isinstance(item, dict) and "SEARCH(" in item.get("expression", "")
-    ]
-
-
-def test_dashboard_is_named_after_its_environment(platform: Platform, settings: Settings) -> None:
-    name = platform.output("DashboardName")
-    assert name.startswith(settings.prefix), f"The dashboard {name} is not named {settings.prefix}."
-    assert _widgets(platform), f"The dashboard {name} is empty."
-
-
-@pytest.mark.parametrize("namespace", WIDGET_NAMESPACES)
-def test_dashboard_shows(platform: Platform, namespace: str) -> None:
-    shown = {line[0] for line in _series(platform)}
-    assert namespace in shown, f"The dashboard shows nothing of {namespace}, only {sorted(shown)}."
-
-
-def test_every_widget_shows_something(platform: Platform) -> None:
-    empty = [
-        item.get("title", "untitled") for item in _metric_widgets(platform) if not item["metrics"]
-    ]
-    assert not empty, f"Widgets without a metric: {', '.join(empty)}."
-
-
-def _own_names(platform: Platform) -> set[str]:
-    """Return the values that the dimensions of this platform's metrics have."""
-    outputs = (
-        "ClusterName",
-        "ServiceName",
-        "LoadBalancerFullName",
-        "TargetGroupFullName",
-        "DatabaseClusterIdentifier",
-    )
-    return {platform.output(name) for name in outputs} | set(platform.outputs("NatGatewayIds"))
-
-
-def test_dashboard_metrics_are_of_this_platform(platform: Platform) -> None:
-    own = _own_names(platform)
-    strange = [
-        " ".join(line)
-        for line in _series(platform)
-        if "/" not in line[0] or len(line) < 4 or not own & set(line[3::2])
-    ]
-    strange += [text for text in _searches(platform) if not any(name in text for name in own)]
-    assert not strange, f"Widgets show metrics of something else: {'; '.join(strange)}."
-
-
-def test_dashboard_shows_every_nat_gateway(platform: Platform) -> None:
-    shown = " ".join([*_searches(platform), *(" ".join(line) for line in _series(platform))])
-    missing = sorted(
-        item["NatGatewayId"] for item in platform.nat_gateways if item["NatGatewayId"] not in shown
-    )
-    assert not missing, f"The dashboard does not show {', '.join(missing)}."
-
-
-def test_dashboard_widgets_look_at_this_region(platform: Platform, settings: Settings) -> None:
-    elsewhere = {
-        widget["properties"]["region"]
-        for widget in _widgets(platform)
-        if widget["properties"].get("region", settings.region) != settings.region
-    }
-    assert not elsewhere, f"Widgets look at {', '.join(sorted(elsewhere))}."
-
-
-def test_dashboard_shows_the_state_of_alarms(platform: Platform) -> None:
-    shown = [
-        arn.rpartition(":alarm:")[2]
-        for widget in _widgets(platform)
-        for arn in widget["properties"].get("alarms", [])
-    ]
-    missing = sorted(set(shown) - set(platform.alarms) - set(platform.composite_alarms))
-    assert shown, "The dashboard has no widget with the state of alarms."
-    assert not missing, f"The dashboard shows alarms that do not exist: {', '.join(missing)}."

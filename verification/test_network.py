@@ -8,9 +8,10 @@ from ipaddress import ip_network
 import pytest
 
 from verification.cloud import Record
-from verification.logs import log_group
+from verification.logs import log_group_problem
 from verification.platform import MissingError, Platform
-from verification.rules import read_rules, spell
+from verification.policies import allowed, as_list, principals, read_policy
+from verification.rules import port, read_rules, spell
 from verification.settings import Settings
 from verification.stacks import tag_map
 
@@ -18,6 +19,8 @@ TIERS = ("Public", "Private", "Database")
 ZONES = 3
 INTERFACE_ENDPOINTS = ("ecr.api", "ecr.dkr", "kms", "logs", "secretsmanager", "ssm", "ssmmessages")
 ALL = "0.0.0.0/0"
+# The bucket in which ECR keeps the layers of images.
+IMAGE_LAYERS = "starport-layer-bucket"
 
 
 # --- VPC and subnets ----------------------------------------------------------------------------
@@ -89,18 +92,73 @@ def test_tier_gives_no_public_address_by_itself(platform: Platform, tier: str) -
 # --- Routes -------------------------------------------------------------------------------------
 
 
-def _routes(platform: Platform, subnet: Record) -> list[Record]:
-    """Return the routes of the table that a subnet is associated with by itself."""
+def _table(platform: Platform, subnet: Record) -> Record:
+    """Return the route table that a subnet is associated with by itself."""
     for table in platform.in_vpc("describe_route_tables", "RouteTables"):
         if any(item.get("SubnetId") == subnet["SubnetId"] for item in table["Associations"]):
-            return [route for route in table["Routes"] if route.get("State", "active") == "active"]
+            return table
     raise MissingError(f"Subnet {subnet['SubnetId']} has no route table of its own.")
+
+
+def _routes(platform: Platform, subnet: Record) -> list[Record]:
+    """Return the routes of a subnet that lead somewhere."""
+    routes = _table(platform, subnet)["Routes"]
+    return [route for route in routes if route.get("State", "active") == "active"]
+
+
+def _target(route: Record) -> str:
+    """Return what a route leads to."""
+    # Its kind is in the name of the field: GatewayId, NatGatewayId, VpcPeeringConnectionId, ...
+    targets = [
+        value
+        for key, value in route.items()
+        if key.endswith(("Id", "CoreNetworkArn")) and key != "DestinationPrefixListId"
+    ]
+    return str(targets[0]) if targets else "nothing"
+
+
+def _spell_route(route: Record) -> str:
+    """Return a route as people write it, for example `0.0.0.0/0 to nat-1`."""
+    where = [value for key, value in route.items() if key.startswith("Destination")]
+    return f"{where[0] if where else 'nowhere'} to {_target(route)}"
 
 
 def _way_out(platform: Platform, subnet: Record) -> Record:
     """Return the default route of a subnet, empty if it has none."""
     routes = _routes(platform, subnet)
     return next((item for item in routes if item.get("DestinationCidrBlock") == ALL), {})
+
+
+def test_no_route_is_a_dead_end(platform: Platform) -> None:
+    dead = [
+        f"{table['RouteTableId']}: {_spell_route(route)}"
+        for table in platform.in_vpc("describe_route_tables", "RouteTables")
+        for route in table["Routes"]
+        if route.get("State", "active") != "active"
+    ]
+    assert not dead, f"Routes to what is gone: {'; '.join(dead)}."
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_tier_has_only_the_planned_routes(
+    platform: Platform, settings: Settings, tier: str
+) -> None:
+    for subnet in platform.tier(tier):
+        strange = [
+            _spell_route(route)
+            for route in _table(platform, subnet)["Routes"]
+            if not _is_planned(platform, settings, tier, route)
+        ]
+        assert not strange, f"{tier} subnet {subnet['SubnetId']} also leads {'; '.join(strange)}."
+
+
+def _is_planned(platform: Platform, settings: Settings, tier: str, route: Record) -> bool:
+    if _target(route) == "local":
+        return route.get("DestinationCidrBlock") == settings.vpc_cidr
+    if tier == "Private" and _target(route) == _endpoint(platform, "s3")["VpcEndpointId"]:
+        return True
+    # Where the way out of the other two leads, the checks below follow.
+    return tier != "Database" and route.get("DestinationCidrBlock") == ALL
 
 
 def test_internet_gateway_is_attached(platform: Platform) -> None:
@@ -185,6 +243,26 @@ def test_nat_gateways_work_from_public_subnets(platform: Platform) -> None:
         assert any(addresses), f"NAT gateway {name} has no elastic address."
 
 
+def test_nat_gateways_have_elastic_addresses_of_their_own(platform: Platform) -> None:
+    known = {
+        item["AllocationId"]: item
+        for item in platform.cloud.every("ec2", "describe_addresses", "Addresses")
+    }
+    made = {item.physical_id for item in platform.resources("AWS::EC2::EIP")}
+    for gateway in platform.nat_gateways:
+        name = gateway["NatGatewayId"]
+        for item in gateway["NatGatewayAddresses"]:
+            address = known.get(item.get("AllocationId", ""), {})
+            where = (address.get("PublicIp"), address.get("NetworkInterfaceId"))
+            assert where == (item.get("PublicIp"), item.get("NetworkInterfaceId")), (
+                f"NAT gateway {name} uses {item.get('PublicIp')}, "
+                f"which is not an elastic address that is associated with it."
+            )
+            assert address["PublicIp"] in made, (
+                f"NAT gateway {name} uses {address['PublicIp']}, an address of somebody else."
+            )
+
+
 # --- Flow logs ----------------------------------------------------------------------------------
 
 
@@ -207,16 +285,26 @@ def test_flow_logs_record_all_traffic(platform: Platform) -> None:
         )
 
 
-def test_flow_logs_are_encrypted_and_kept(platform: Platform, settings: Settings) -> None:
+def test_flow_logs_are_delivered(platform: Platform) -> None:
+    wanted = platform.output("FlowLogGroupName")
+    roles = {item.physical_id for item in platform.resources("AWS::IAM::Role")}
+    for log in _flow_logs(platform):
+        name, role = log["FlowLogId"], log.get("DeliverLogsPermissionArn", "none")
+        assert log.get("LogGroupName") == wanted, (
+            f"{name} goes to {log.get('LogGroupName')}, not to {wanted}."
+        )
+        assert role.rpartition("/")[2] in roles, f"{name} is delivered by role {role}, not ours."
+        assert log.get("DeliverLogsStatus", "SUCCESS") == "SUCCESS", (
+            f"{name} is not delivered: {log.get('DeliverLogsErrorMessage', 'no reason told')}."
+        )
+
+
+def test_flow_logs_are_encrypted_and_kept(platform: Platform) -> None:
     names = [item["LogGroupName"] for item in _flow_logs(platform) if item.get("LogGroupName")]
     assert names, "No flow log goes to a log group."
     for name in names:
-        group = log_group(platform, name)
-        wanted = settings.expectations.log_retention_days
-        assert group.get("kmsKeyId"), f"Log group {name} is not encrypted with a customer key."
-        assert group.get("retentionInDays") == wanted, (
-            f"Log group {name} keeps {group.get('retentionInDays')} days, not {wanted}."
-        )
+        problem = log_group_problem(platform, name)
+        assert not problem, problem
 
 
 # --- Endpoints ----------------------------------------------------------------------------------
@@ -249,6 +337,25 @@ def test_s3_is_reached_through_a_gateway_endpoint(platform: Platform) -> None:
     assert not unrouted, f"Private subnets without a route to S3: {', '.join(unrouted)}."
 
 
+def test_s3_is_reached_from_the_private_subnets_only(platform: Platform) -> None:
+    tables = {_table(platform, subnet)["RouteTableId"] for subnet in platform.tier("Private")}
+    others = sorted(set(_endpoint(platform, "s3")["RouteTableIds"]) - tables)
+    assert not others, f"The S3 endpoint is in other route tables too: {', '.join(others)}."
+
+
+def test_vpc_has_no_other_endpoint(platform: Platform, settings: Settings) -> None:
+    wanted = {
+        f"com.amazonaws.{settings.region}.{service}" for service in ("s3", *INTERFACE_ENDPOINTS)
+    }
+    found = [
+        item["ServiceName"] for item in platform.in_vpc("describe_vpc_endpoints", "VpcEndpoints")
+    ]
+    others = sorted(set(found) - wanted)
+    twice = sorted({name for name in found if found.count(name) > 1})
+    assert not others, f"Endpoints that were not planned: {', '.join(others)}."
+    assert not twice, f"Services with more than one endpoint: {', '.join(twice)}."
+
+
 @pytest.mark.parametrize("service", INTERFACE_ENDPOINTS)
 def test_interface_endpoint_serves_the_private_subnets(platform: Platform, service: str) -> None:
     endpoint = _endpoint(platform, service)
@@ -264,16 +371,52 @@ def test_interface_endpoint_serves_the_private_subnets(platform: Platform, servi
     )
 
 
-def test_interface_endpoints_answer_only_the_vpc(platform: Platform, settings: Settings) -> None:
-    for service in INTERFACE_ENDPOINTS:
-        groups = [item["GroupId"] for item in _endpoint(platform, service).get("Groups", [])]
-        assert groups, f"The {service} endpoint has no security group."
-        for group_id in groups:
-            rules = read_rules(platform.security_groups[group_id]["IpPermissions"])
-            inside = {settings.vpc_cidr, *platform.security_groups}
-            strangers = {rule for rule in rules if rule.peer not in inside or rule.first != 443}
-            assert rules, f"Nobody can reach the {service} endpoint: {group_id} lets nothing in."
-            assert not strangers, f"The {service} endpoint lets in {spell(strangers)}."
+@pytest.mark.parametrize("service", INTERFACE_ENDPOINTS)
+def test_interface_endpoint_has_its_own_group(platform: Platform, service: str) -> None:
+    groups = [item["GroupId"] for item in _endpoint(platform, service).get("Groups", [])]
+    wanted = platform.output("VpcEndpointSecurityGroupId")
+    assert groups == [wanted], f"The {service} endpoint has groups {groups}, not {wanted}."
+
+
+@pytest.mark.parametrize("service", INTERFACE_ENDPOINTS)
+def test_interface_endpoint_serves_only_this_account(platform: Platform, service: str) -> None:
+    statements = allowed(read_policy(_endpoint(platform, service)["PolicyDocument"]))
+    account = platform.account
+    prefix = service.partition(".")[0]
+    assert statements, f"The policy of the {service} endpoint allows nothing."
+    for item in statements:
+        actions = as_list(item.get("Action", "*"))
+        wide = [name for name in actions if "*" in name or not name.startswith(f"{prefix}:")]
+        asked = item.get("Condition", {}).get("StringEquals", {}).get("aws:PrincipalAccount")
+        assert not wide, f"The {service} endpoint lets {', '.join(wide)} through."
+        assert asked == account, (
+            f"The {service} endpoint serves {', '.join(principals(item))} "
+            f"of account {asked or 'any'}, not only of {account}."
+        )
+
+
+def test_s3_endpoint_leads_to_image_layers_only(platform: Platform) -> None:
+    statements = allowed(read_policy(_endpoint(platform, "s3")["PolicyDocument"]))
+    assert statements, "The policy of the S3 endpoint allows nothing: no image could be pulled."
+    for item in statements:
+        actions, resources = as_list(item.get("Action")), as_list(item.get("Resource"))
+        foreign = [name for name in resources if IMAGE_LAYERS not in name]
+        assert actions == ["s3:GetObject"], f"The S3 endpoint lets {', '.join(actions)} through."
+        assert not foreign, f"The S3 endpoint leads to {', '.join(foreign)}."
+
+
+def test_interface_endpoints_answer_only_the_platform(platform: Platform) -> None:
+    group_id = platform.output("VpcEndpointSecurityGroupId")
+    group = platform.security_group("VpcEndpointSecurityGroupId")
+    clients = {
+        platform.output(name) for name in ("ServiceSecurityGroupId", "RotationSecurityGroupId")
+    }
+    wanted = {port(443, client) for client in clients}
+    inward, outward = (read_rules(group[key]) for key in ("IpPermissions", "IpPermissionsEgress"))
+    assert inward == wanted, (
+        f"The endpoints' group {group_id} lets in {spell(inward)}, not {spell(wanted)}."
+    )
+    assert not outward, f"The endpoints' group {group_id} lets out {spell(outward)}."
 
 
 # --- What is closed -----------------------------------------------------------------------------
@@ -290,6 +433,19 @@ def test_default_security_group_is_closed(platform: Platform) -> None:
     outward = read_rules(groups[0]["IpPermissionsEgress"])
     assert not inward, f"The default security group lets in {spell(inward)}."
     assert not outward, f"The default security group lets out {spell(outward)}."
+
+
+def test_network_acls_leave_the_choice_to_the_groups(platform: Platform) -> None:
+    # The platform closes by security groups; an ACL that blocks something is an outage to come.
+    for acl in platform.in_vpc("describe_network_acls", "NetworkAcls"):
+        for egress in (False, True):
+            entries = [item for item in acl["Entries"] if item["Egress"] is egress]
+            first: Record = min(entries, key=lambda item: int(item["RuleNumber"]), default={})
+            open_ = (first.get("RuleAction"), first.get("Protocol"), first.get("CidrBlock"))
+            assert open_ == ("allow", "-1", ALL), (
+                f"Network ACL {acl['NetworkAclId']} first says {open_} "
+                f"of what goes {'out' if egress else 'in'}."
+            )
 
 
 def test_network_parts_carry_names(platform: Platform) -> None:

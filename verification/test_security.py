@@ -1,16 +1,17 @@
-"""Who may reach whom, who may do what, and what is encrypted with which key."""
+"""What each security group lets through, what is encrypted with which key, and what is public."""
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
 
 from verification.cloud import Record
+from verification.logs import log_group_problem
 from verification.platform import MissingError, Platform
 from verification.policies import (
     Statement,
     allowed,
     as_list,
-    grants,
+    overlaps,
     principals,
     read_policy,
     refuses_plain_http,
@@ -18,9 +19,12 @@ from verification.policies import (
 from verification.rules import Rule, port, read_rules, spell
 from verification.settings import Settings
 
-# The roles that touch payments. The boundary does not fit the helpers of network and load balancer,
-# which tidy up what CloudFormation cannot.
-BOUNDED_STACKS = ("PaymentSecurityStack", "PaymentServiceStack")
+# The service that writes the logs of load balancers.
+LOG_DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
+# What reads or writes with a key, or gives that away.
+USES = ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+# Conditions that put a service, or what a service encrypts, between a principal and a key.
+NARROWING = ("kms:ViaService", "kms:EncryptionContext:", "aws:SourceArn", "aws:SourceAccount")
 
 
 # --- Who may reach whom -------------------------------------------------------------------------
@@ -66,21 +70,35 @@ def test_the_service_reaches_the_database(platform: Platform) -> None:
 
 
 def test_the_service_leaves_only_by_tls_and_to_the_database(platform: Platform) -> None:
-    database = port(
-        int(platform.output("DatabasePort")), platform.output("DatabaseSecurityGroupId")
-    )
-    others = {
-        rule
-        for rule in _outward(platform, "ServiceSecurityGroupId")
-        if rule != database and (rule.protocol, rule.first, rule.last) != ("tcp", 443, 443)
+    actual = _outward(platform, "ServiceSecurityGroupId")
+    wanted = {
+        port(int(platform.output("DatabasePort")), platform.output("DatabaseSecurityGroupId")),
+        port(443, platform.output("VpcEndpointSecurityGroupId")),
+        # Payment providers, whose addresses nobody can list.
+        port(443, "0.0.0.0/0"),
     }
-    assert not others, f"The service lets out {spell(others)}."
+    assert actual == wanted, f"The service lets out {spell(actual)}, not {spell(wanted)}."
 
 
-def test_only_the_service_reaches_the_database(platform: Platform) -> None:
+def test_only_the_service_and_the_rotation_reach_the_database(platform: Platform) -> None:
     actual = _inward(platform, "DatabaseSecurityGroupId")
-    wanted = {port(int(platform.output("DatabasePort")), platform.output("ServiceSecurityGroupId"))}
+    number = int(platform.output("DatabasePort"))
+    wanted = {
+        port(number, platform.output(name))
+        for name in ("ServiceSecurityGroupId", "RotationSecurityGroupId")
+    }
     assert actual == wanted, f"The database lets in {spell(actual)}, not {spell(wanted)}."
+
+
+def test_the_rotation_reaches_only_the_database_and_secrets(platform: Platform) -> None:
+    inward = _inward(platform, "RotationSecurityGroupId")
+    outward = _outward(platform, "RotationSecurityGroupId")
+    wanted = {
+        port(int(platform.output("DatabasePort")), platform.output("DatabaseSecurityGroupId")),
+        port(443, platform.output("VpcEndpointSecurityGroupId")),
+    }
+    assert not inward, f"The rotation lets in {spell(inward)}."
+    assert outward == wanted, f"The rotation lets out {spell(outward)}, not {spell(wanted)}."
 
 
 def test_the_database_reaches_nobody(platform: Platform) -> None:
@@ -113,6 +131,11 @@ def _keys(platform: Platform) -> list[Record]:
     return keys
 
 
+def _key_policy(platform: Platform, key: Record) -> list[Statement]:
+    found = platform.cloud.get("kms", "get_key_policy", KeyId=key["KeyId"], PolicyName="default")
+    return read_policy(found["Policy"])
+
+
 def test_keys_are_enabled(platform: Platform) -> None:
     for key in _keys(platform):
         state = key["KeyState"]
@@ -139,15 +162,51 @@ def test_data_key_and_logs_key_are_of_the_platform(platform: Platform) -> None:
 
 def test_key_policies_grant_only_the_account_and_its_services(platform: Platform) -> None:
     for key in _keys(platform):
-        policy = platform.cloud.get(
-            "kms", "get_key_policy", KeyId=key["KeyId"], PolicyName="default"
-        )["Policy"]
         wide = [
             item.get("Sid", "unnamed")
-            for item in allowed(read_policy(policy))
+            for item in allowed(_key_policy(platform, key))
             if _is_unbounded(item, key["Arn"].split(":")[4])
         ]
         assert not wide, f"Key {key['KeyId']} is granted without bounds by {', '.join(wide)}."
+
+
+def test_keys_are_used_only_through_services(platform: Platform) -> None:
+    # What is encrypted is read only by who may ask the service that keeps it.
+    for key in _keys(platform):
+        for item in allowed(_key_policy(platform, key)):
+            used = [name for name in as_list(item.get("Action", "*")) if overlaps(USES, name)]
+            names = [name for test in item.get("Condition", {}).values() for name in test]
+            assert not used or any(name.startswith(NARROWING) for name in names), (
+                f"Key {key['KeyId']}: {item.get('Sid', 'unnamed')} gives "
+                f"{', '.join(used)} to {', '.join(principals(item))} without a service between."
+            )
+
+
+def test_key_policies_refuse_grants_to_others(platform: Platform) -> None:
+    for key in _keys(platform):
+        refusing = [
+            item
+            for item in _key_policy(platform, key)
+            if item.get("Effect") == "Deny"
+            and "*" in principals(item)
+            and "kms:CreateGrant" in as_list(item.get("Action"))
+        ]
+        assert refusing, f"Key {key['KeyId']} can be given away: nothing refuses kms:CreateGrant."
+
+
+def test_keys_go_by_their_names(platform: Platform) -> None:
+    keys = {item.physical_id for item in platform.resources("AWS::KMS::Key")}
+    targets = {
+        item["AliasName"]: item.get("TargetKeyId")
+        for item in platform.cloud.every("kms", "list_aliases", "Aliases")
+    }
+    aliases = {item.physical_id for item in platform.resources("AWS::KMS::Alias")}
+    missing = sorted(aliases - set(targets))
+    astray = sorted(name for name in aliases & set(targets) if targets[name] not in keys)
+    nameless = sorted(keys - {targets.get(name) for name in aliases})
+    assert not missing, f"Aliases of keys do not exist: {', '.join(missing)}."
+    assert not astray, f"Aliases that lead to a key of somebody else: {', '.join(astray)}."
+    assert not nameless, f"Keys without an alias: {', '.join(nameless)}."
 
 
 def _is_unbounded(statement: Statement, account: str) -> bool:
@@ -186,6 +245,18 @@ def test_alarms_may_publish_to_the_topic(platform: Platform) -> None:
     )
 
 
+def test_only_services_of_the_account_publish_to_the_topic(platform: Platform) -> None:
+    for item in allowed(read_policy(_topic(platform)["Policy"])):
+        strangers = [name for name in principals(item) if not name.endswith(".amazonaws.com")]
+        condition = item.get("Condition", {}).get("StringEquals", {})
+        account = condition.get("aws:SourceAccount")
+        assert not strangers, f"The alarm topic takes messages of {', '.join(strangers)}."
+        assert account == platform.account, (
+            f"The alarm topic takes messages of {', '.join(principals(item))} for account "
+            f"{account or 'any'}, not only for {platform.account}."
+        )
+
+
 def _buckets(platform: Platform) -> list[str]:
     names = [item.physical_id for item in platform.resources("AWS::S3::Bucket")]
     if platform.output("AccessLogsBucketName") not in names:
@@ -217,165 +288,83 @@ def test_buckets_refuse_plain_http(platform: Platform) -> None:
         assert refuses_plain_http(read_policy(policy)), f"Bucket {name} answers without TLS."
 
 
+def test_buckets_are_granted_to_services_only(platform: Platform) -> None:
+    for name in _buckets(platform):
+        policy = platform.cloud.get("s3", "get_bucket_policy", Bucket=name)["Policy"]
+        others = sorted(
+            who
+            for item in allowed(read_policy(policy))
+            for who in principals(item)
+            if not who.endswith(".amazonaws.com")
+        )
+        assert not others, f"Bucket {name} is granted to {', '.join(others)}."
+
+
+def test_buckets_keep_versions_and_own_their_objects(platform: Platform) -> None:
+    for name in _buckets(platform):
+        versions = platform.cloud.get("s3", "get_bucket_versioning", Bucket=name).get("Status")
+        owners = [
+            item["ObjectOwnership"]
+            for item in platform.cloud.get("s3", "get_bucket_ownership_controls", Bucket=name)[
+                "OwnershipControls"
+            ]["Rules"]
+        ]
+        assert versions == "Enabled", f"Versioning of bucket {name} is {versions or 'off'}."
+        # With anything else, access control lists count beside the policy.
+        assert owners == ["BucketOwnerEnforced"], f"Objects in {name} belong to {owners}."
+
+
+def test_access_logs_are_kept_as_planned(platform: Platform, settings: Settings) -> None:
+    name = platform.output("AccessLogsBucketName")
+    rules = platform.cloud.get("s3", "get_bucket_lifecycle_configuration", Bucket=name)["Rules"]
+    days = {
+        item["Expiration"]["Days"]
+        for item in rules
+        if item["Status"] == "Enabled" and "Days" in item.get("Expiration", {})
+    }
+    wanted = settings.expectations.log_retention_days
+    assert days == {wanted}, f"Bucket {name} keeps logs {sorted(days)} days, not {wanted}."
+
+
+@pytest.mark.parametrize("kind", ["access", "connection"])
+def test_load_balancer_may_write_its_logs(platform: Platform, kind: str) -> None:
+    attributes = platform.load_balancer_attributes
+    bucket = platform.output("AccessLogsBucketName")
+    assert attributes.get(f"{kind}_logs.s3.enabled") == "true", f"The {kind} logs are off."
+    assert attributes.get(f"{kind}_logs.s3.bucket") == bucket, (
+        f"The {kind} logs go to {attributes.get(f'{kind}_logs.s3.bucket')}, not to {bucket}."
+    )
+    prefix = attributes.get(f"{kind}_logs.s3.prefix", "")
+    folder = f"{prefix}/AWSLogs" if prefix else "AWSLogs"
+    place = f"arn:{platform.partition}:s3:::{bucket}/{folder}/{platform.account}/log"
+    policy = platform.cloud.get("s3", "get_bucket_policy", Bucket=bucket)["Policy"]
+    may = [
+        item
+        for item in allowed(read_policy(policy))
+        if LOG_DELIVERY in principals(item)
+        and overlaps(as_list(item.get("Action")), "s3:PutObject")
+        and overlaps(as_list(item.get("Resource")), place)
+    ]
+    assert may, f"The policy of bucket {bucket} does not let {LOG_DELIVERY} write the {kind} logs."
+
+
 def test_access_logs_arrive_in_the_bucket(platform: Platform) -> None:
     actual = platform.load_balancer_attributes.get("access_logs.s3.bucket")
     wanted = platform.output("AccessLogsBucketName")
     assert actual == wanted, f"The load balancer logs to {actual}, not to {wanted}."
 
 
-# --- Roles --------------------------------------------------------------------------------------
-
-
-def _roles(platform: Platform) -> list[Record]:
-    roles = [
-        platform.cloud.get("iam", "get_role", RoleName=item.physical_id)["Role"]
-        for item in platform.resources("AWS::IAM::Role")
-    ]
-    if not roles:
-        raise MissingError("The stack tree has no IAM role.")
-    return roles
-
-
-def _inline(platform: Platform, role: str) -> list[Statement]:
-    """Return the statements of the policies inside a role."""
-    names = platform.cloud.every("iam", "list_role_policies", "PolicyNames", RoleName=role)
-    return [
-        statement
-        for name in names
-        for statement in read_policy(
-            platform.cloud.get("iam", "get_role_policy", RoleName=role, PolicyName=str(name))[
-                "PolicyDocument"
-            ]
-        )
-    ]
-
-
-def test_roles_have_the_permissions_boundary(platform: Platform) -> None:
-    wanted = platform.output("PermissionsBoundaryArn")
-    bounded = {
-        item.physical_id
-        for item in platform.resources("AWS::IAM::Role")
-        if item.stack in BOUNDED_STACKS
-    }
-    bare = [
-        role["RoleName"]
-        for role in _roles(platform)
-        if role["RoleName"] in bounded
-        and role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") != wanted
-    ]
-    assert bounded, f"There is no role in {' and '.join(BOUNDED_STACKS)}."
-    assert not bare, f"Roles without the permissions boundary {wanted}: {', '.join(bare)}."
-
-
-def _task_roles(platform: Platform) -> list[Record]:
-    arns = {
-        platform.task_definition.get("taskRoleArn"),
-        platform.task_definition.get("executionRoleArn"),
-    }
-    roles = [role for role in _roles(platform) if role["Arn"] in arns]
-    if len(roles) != 2:
-        raise MissingError(f"The task needs two roles of the stack tree, it has {len(roles)}.")
-    return roles
-
-
-def test_no_role_may_do_everything(platform: Platform) -> None:
-    wide = [
-        role["RoleName"]
-        for role in _roles(platform)
-        for item in allowed(_inline(platform, role["RoleName"]))
-        if any(action == "*" or action.endswith(":*") for action in as_list(item.get("Action")))
-        or "NotAction" in item
-    ]
-    assert not wide, f"Roles that may do everything, or all of a service: {', '.join(wide)}."
-
-
-def test_no_role_is_an_administrator(platform: Platform) -> None:
-    powers = ("AdministratorAccess", "PowerUserAccess", "FullAccess")
-    found = [
-        f"{role['RoleName']} has {policy['PolicyName']}"
-        for role in _roles(platform)
-        for policy in platform.cloud.every(
-            "iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role["RoleName"]
-        )
-        if any(power in policy["PolicyName"] for power in powers)
-    ]
-    assert not found, f"Too powerful: {'; '.join(found)}."
-
-
-def test_task_roles_are_taken_only_by_tasks_of_this_account(platform: Platform) -> None:
-    for role in _task_roles(platform):
-        for item in allowed(read_policy(role["AssumeRolePolicyDocument"])):
-            who = principals(item)
-            condition = str(item.get("Condition", {}))
-            assert who == ["ecs-tasks.amazonaws.com"], f"{role['RoleName']} can be taken by {who}."
-            assert "aws:SourceAccount" in condition or "aws:SourceArn" in condition, (
-                f"{role['RoleName']} does not say from which account it may be taken."
-            )
-
-
-def test_roles_read_only_their_own_secret(platform: Platform) -> None:
-    secret = platform.output("DatabaseSecretArn")
-    for role in _task_roles(platform):
-        for item in allowed(_inline(platform, role["RoleName"])):
-            if grants(item, "secretsmanager"):
-                resources = as_list(item.get("Resource"))
-                assert resources == [secret], (
-                    f"{role['RoleName']} may read {resources}, not only {secret}."
-                )
-
-
-def test_task_roles_work_only_in_their_environment(platform: Platform, settings: Settings) -> None:
-    loose = [
-        f"{role['RoleName']} ({item.get('Sid', 'unnamed')})"
-        for role in _task_roles(platform)
-        for item in allowed(_inline(platform, role["RoleName"]))
-        if item.get("Condition", {}).get("StringEquals", {}).get("aws:PrincipalTag/Environment")
-        != settings.environment
-    ]
-    assert not loose, f"Not conditioned on the environment's tag: {', '.join(loose)}."
-
-
-def test_somebody_may_read_the_secret_for_the_task(platform: Platform) -> None:
-    secret = platform.output("DatabaseSecretArn")
-    may = [
-        role["RoleName"]
-        for role in _task_roles(platform)
-        for item in allowed(_inline(platform, role["RoleName"]))
-        if "secretsmanager:GetSecretValue" in as_list(item.get("Action"))
-        and secret in as_list(item.get("Resource"))
-    ]
-    assert may, "Neither role of the task may read the database secret: it could not start."
-
-
-def test_boundary_forbids_changing_identities(platform: Platform) -> None:
-    arn = platform.output("PermissionsBoundaryArn")
-    version = platform.cloud.get("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    document: Any = platform.cloud.get(
-        "iam", "get_policy_version", PolicyArn=arn, VersionId=version
-    )["PolicyVersion"]["Document"]
-    statements = read_policy(document)
-    wide = [item for item in allowed(statements) if "*" in as_list(item.get("Action"))]
-    identity = [item for item in allowed(statements) if grants(item, "iam")]
-    assert not wide, "The permissions boundary allows everything."
-    assert not identity, "The permissions boundary allows changing identities."
-
-
 # --- Logs ---------------------------------------------------------------------------------------
 
 
-def test_log_groups_are_encrypted_and_kept_as_planned(
-    platform: Platform, settings: Settings
-) -> None:
-    names = {item.physical_id for item in platform.resources("AWS::Logs::LogGroup")}
-    groups = {
-        item["logGroupName"]: item
-        for item in platform.cloud.every("logs", "describe_log_groups", "logGroups")
-    }
+def test_log_groups_are_encrypted_and_kept_as_planned(platform: Platform) -> None:
+    names = sorted(item.physical_id for item in platform.resources("AWS::Logs::LogGroup"))
     assert names, "The stack tree has no log group."
-    missing = sorted(names - set(groups))
-    assert not missing, f"Log groups do not exist: {', '.join(missing)}."
-    plain = sorted(name for name in names if not groups[name].get("kmsKeyId"))
-    assert not plain, f"Log groups without a customer key: {', '.join(plain)}."
-    wanted = settings.expectations.log_retention_days
-    other = sorted(name for name in names if groups[name].get("retentionInDays") != wanted)
-    assert not other, f"Log groups that are not kept {wanted} days: {', '.join(other)}."
+    wrong = []
+    for name in names:
+        try:
+            wrong.append(log_group_problem(platform, name))
+        except MissingError as error:
+            wrong.append(str(error))
+    told = " ".join(filter(None, wrong))
+    assert not told, told

@@ -19,6 +19,7 @@ NESTED_STACKS = (
     "PaymentComputeStack",
     "PaymentServiceStack",
     "PaymentMonitoringStack",
+    "PaymentParametersStack",
 )
 EXPORTS = (
     "VpcId",
@@ -52,6 +53,7 @@ STATEFUL = (
     "AWS::RDS::DBCluster",
     "AWS::RDS::DBInstance",
     "AWS::S3::Bucket",
+    "AWS::SecretsManager::Secret",
 )
 SECRET_WORDS = re.compile(r"password|passphrase|credential|token|secret(?!arn$)", re.IGNORECASE)
 
@@ -65,6 +67,15 @@ def test_root_stack_is_complete(platform: Platform) -> None:
 def test_nested_stack_is_complete(platform: Platform, name: str) -> None:
     stack = platform.nested(name)
     assert stack.status in COMPLETE, f"Nested stack {name} is {stack.status}, not complete."
+
+
+def test_tree_has_the_planned_stacks(platform: Platform, settings: Settings) -> None:
+    planned = {"", *NESTED_STACKS}
+    planned |= {"PaymentComplianceStack"} if settings.compliance else set()
+    planned |= {"PaymentBackupStack"} if settings.expectations.backup_plan_retention_days else set()
+    missing, others = sorted(planned - set(platform.stacks)), sorted(set(platform.stacks) - planned)
+    assert not missing, f"Stacks that were planned do not exist: {', '.join(missing)}."
+    assert not others, f"Stacks that were not planned: {', '.join(others)}."
 
 
 def test_every_nested_stack_belongs_to_the_root(platform: Platform) -> None:
@@ -103,6 +114,17 @@ def test_output_is_exported(platform: Platform, name: str) -> None:
     assert found[export]["ExportingStackId"] == platform.root.stack_id, (
         f"Export {export} comes from another stack: {found[export]['ExportingStackId']}."
     )
+
+
+def test_no_other_export_has_the_name_of_the_stack(platform: Platform) -> None:
+    beginning = f"{platform.root.name}-"
+    planned = {f"{beginning}{name}" for name in EXPORTS}
+    others = sorted(
+        item["Name"]
+        for item in platform.cloud.every("cloudformation", "list_exports", "Exports")
+        if item["Name"].startswith(beginning) and item["Name"] not in planned
+    )
+    assert not others, f"Exports that were not planned: {', '.join(others)}."
 
 
 def test_only_the_root_exports(platform: Platform) -> None:
@@ -162,6 +184,19 @@ def test_tags_of_every_taggable_resource(platform: Platform, settings: Settings)
     assert not wrong, (
         f"{len(wrong)} of {len(resources)} resources are tagged wrongly: {'; '.join(wrong)}."
     )
+
+
+def test_name_tags_tell_application_and_environment(platform: Platform, settings: Settings) -> None:
+    strange = []
+    for resource in taggable(platform):
+        try:
+            name = read_tags(platform, resource).get("Name", settings.prefix)
+        except CloudError:
+            # What cannot be read is told by the check above.
+            continue
+        if not name.startswith(settings.prefix):
+            strange.append(f"{resource} is {name!r}")
+    assert not strange, f"Name tags do not begin with {settings.prefix}: {'; '.join(strange)}."
 
 
 def _tag_problem(platform: Platform, resource: Resource, wanted: dict[str, str]) -> str:

@@ -55,10 +55,14 @@ STYLES = {
     "ResourceARN map": Style(
         "tag_resource", "untag_resource", "ResourceARN", key="", value=""
     ),
+    "backup": Style(
+        "tag_resource", "untag_resource", "ResourceArn", keys="TagKeyList", key="", value=""
+    ),
     "ecs": Style(
         "tag_resource", "untag_resource", "resourceArn",
         tags="tags", keys="tagKeys", key="key", value="value",
     ),
+    "secretsmanager": Style("tag_resource", "untag_resource", "SecretId"),
     "kms": Style("tag_resource", "untag_resource", "KeyId", key="TagKey", value="TagValue"),
     "iam oidc": Style(
         "tag_open_id_connect_provider",

@@ -152,9 +152,19 @@ KINDS = (
     alarms("Database", "RDS"),
     alarms("Load balancer", "ApplicationELB"),
     alarms("NAT gateways", "NATGateway"),
+    alarms("Rotation", "Lambda"),
+    alarms("Backup jobs", "Backup"),
     kind("Alarms", "Composite alarm", "CloudWatch::CompositeAlarm"),
     kind("Alarms", "SNS topic", "SNS::Topic"),
     kind("Overview", "Dashboard", "CloudWatch::Dashboard"),
+    kind("Rules", "Recorder", "Config::ConfigurationRecorder"),
+    kind("Rules", "Config rule", "Config::ConfigRule"),
+    kind("Rules", "Notification", "Events::Rule"),
+    kind("Backups", "Vault", "Backup::BackupVault"),
+    kind("Backups", "Plan", "Backup::BackupPlan"),
+    kind("Published", "Parameter", "SSM::Parameter"),
+    kind("Protection", "Secret", "SecretsManager::Secret"),
+    kind("Protection", "Rotation", "SecretsManager::RotationSchedule"),
     kind("Protection", "KMS key", "KMS::Key"),
     kind("Protection", "Security group", "EC2::SecurityGroup"),
     kind("Protection", "Firewall rule", "EC2::SecurityGroupIngress EC2::SecurityGroupEgress"),
@@ -171,9 +181,11 @@ KINDS = (
 PARTS = frozenset(
     f"AWS::{name}"
     for name in (
+        "Backup::BackupSelection", "CloudFormation::WaitConditionHandle", "Config::DeliveryChannel",
         "EC2::EIP", "EC2::Route", "EC2::SubnetRouteTableAssociation", "EC2::VPCGatewayAttachment",
-        "KMS::Alias", "RDS::DBSubnetGroup", "S3::BucketPolicy", "SNS::Subscription",
-        "SNS::TopicPolicy", "WAFv2::LoggingConfiguration", "WAFv2::WebACLAssociation",
+        "KMS::Alias", "Lambda::Permission", "RDS::DBSubnetGroup", "S3::BucketPolicy",
+        "SecretsManager::SecretTargetAttachment", "SNS::Subscription", "SNS::TopicPolicy",
+        "WAFv2::LoggingConfiguration", "WAFv2::WebACLAssociation",
     )
 )  # fmt: skip
 

@@ -130,7 +130,10 @@ def read_platform(template: Path) -> Platform:
     for logical_id, child in tree.children.items():
         if child.tree is None:
             raise DrawingError(f"{logical_id} in {template} has no local template; give it one.")
-        members = tuple(_members(scope[(logical_id,)][1]) for scope in scopes)
+        members = tuple(
+            _members(scope[(logical_id,)][1]) if _has(scope[()][1], logical_id) else ()
+            for scope in scopes
+        )
         stacks.append(
             Stack(
                 logical_id,
@@ -144,6 +147,11 @@ def read_platform(template: Path) -> Platform:
     outputs = tree.template.section("Outputs")
     exports = tuple(name for name, output in outputs.items() if "Export" in output)
     return Platform(tree.template.source, environments, tuple(stacks), exports)
+
+
+def _has(scope: Scope, logical_id: str) -> bool:
+    """Whether an environment has a nested stack: it may have a condition."""
+    return any(made.logical_id == logical_id for made in planned(scope))
 
 
 def _members(scope: Scope) -> tuple[Member, ...]:

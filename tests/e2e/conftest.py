@@ -88,6 +88,7 @@ class Target:
             endpoint_url=self.environment.get(endpoint, self.environment["AWS_ENDPOINT_URL"]),
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=self.environment.get("AWS_SESSION_TOKEN"),
         )
 
     def holdings(self) -> dict[str, list[str]]:

@@ -89,8 +89,8 @@ class Life:
             for stack in page["StackSummaries"]
             if stack["StackStatus"] != "DELETE_COMPLETE"
         }
-        # The releases outlive what was deployed from them.
-        return left == {"payments-artifacts"}
+        # What the account was prepared with outlives what was deployed.
+        return left == {"payments-bootstrap"}
 
 
 def tree(cloudformation: Any, root: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -1,4 +1,4 @@
-"""Fixtures for the functions that templates deploy: a cloud to act on and a URL to answer to."""
+"""Fixtures for the functions that templates deploy: a cloud, a database, a URL to answer to."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+
+from tests.functions.postgres import PostgresServer, running_server
+from tests.functions.rotation import MASTER, OWNER, Secret, login
 
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = PROJECT / "cloudformation" / "functions"
@@ -133,3 +136,39 @@ def cloud(cloud_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) ->
     for name, value in cloud_environment.items():
         monkeypatch.setenv(name, value)
     return boto3.client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of these tests alone."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def rotate_secret(
+    function: Callable[[str], ModuleType],
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModuleType:
+    """The function that rotates secrets; it trusts the server of these tests."""
+    monkeypatch.setenv("DATABASE_CA_FILE", str(postgres.authority))
+    return function("rotate_secret")
+
+
+@pytest.fixture
+def master(cloud: Any, rotate_secret: ModuleType, postgres: PostgresServer) -> Secret:
+    """The secret of the user that a new database belongs to."""
+    password = "It's the \"master's\" \\ $1 :password"
+    postgres.reset(MASTER, password)
+    return Secret.create(cloud("secretsmanager"), rotate_secret, login(postgres, MASTER, password))
+
+
+@pytest.fixture
+def service(
+    cloud: Any, rotate_secret: ModuleType, postgres: PostgresServer, master: Secret
+) -> Secret:
+    """The secret of a service, whose users do not exist before the first rotation."""
+    password = "It's the \"service's\" \\ $1 :password"
+    value = login(postgres, OWNER, password, masterarn=master.arn)
+    return Secret.create(cloud("secretsmanager"), rotate_secret, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ Template = dict[str, Any]
 DIRECTORY = Path(__file__).parents[2] / "cloudformation"
 ROOT = "master.yml"
 # A stack beside the platform, which serves every environment and outlives them.
-ARTIFACTS = "artifacts.yml"
+BOOTSTRAP = "bootstrap.yml"
 ENVIRONMENTS = ("dev", "staging", "prod")
 STACK = "AWS::CloudFormation::Stack"
+# How a template finds the boundary of its roles, which is made before any platform.
+BOUNDARY = "{{resolve:ssm:/payments/bootstrap/permissions-boundary-arn}}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,8 +44,18 @@ _Loader.add_multi_constructor("!", _short_form)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
+# What has been read, by its file; every test reads a template from here, and none changes it.
+READ: dict[Path, Template] = {}
+
+
 def load(path: Path) -> Template:
     """Read one template into plain dictionaries, with the long form of every function."""
+    if path not in READ:
+        READ[path] = _read(path)
+    return READ[path]
+
+
+def _read(path: Path) -> Template:
     with path.open(encoding="utf-8") as stream:
         template = yaml.load(stream, Loader=_Loader)
     if not isinstance(template, dict):
@@ -52,7 +65,7 @@ def load(path: Path) -> Template:
 
 def load_all() -> dict[str, Template]:
     """Every template of the platform by its file name: the root and what is nested in it."""
-    paths = sorted(path for path in DIRECTORY.glob("*.yml") if path.name != ARTIFACTS)
+    paths = sorted(path for path in DIRECTORY.glob("*.yml") if path.name != BOOTSTRAP)
     return {path.name: load(path) for path in paths}
 
 
@@ -215,3 +228,9 @@ def in_environment(template: Template, environment: str, **parameters: Any) -> T
         for section in ("Resources", "Outputs")
     }
     return template | resolved
+
+
+@cache
+def deployed(file: str, environment: str) -> Template:
+    """A template by its file name, as it is deployed in an environment with every default."""
+    return in_environment(load(DIRECTORY / file), environment)

@@ -133,20 +133,21 @@ def test_storage_is_encrypted_with_the_data_key(cluster: dict[str, Any]) -> None
     assert cluster["KmsKeyId"] == {"Ref": "DataKeyArn"}
 
 
-def test_password_is_made_kept_and_rotated_by_rds(cluster: dict[str, Any]) -> None:
-    assert cluster["ManageMasterUserPassword"] is True
-    assert cluster["MasterUserSecret"] == {"KmsKeyId": {"Ref": "DataKeyArn"}}
+def test_master_password_is_read_from_its_secret(cluster: dict[str, Any]) -> None:
+    """Not one that RDS manages: members of a global database may not have that."""
+    assert cluster["MasterUserPassword"] == {
+        "Fn::Sub": "{{resolve:secretsmanager:${PaymentDBMasterSecret}:SecretString:password}}"
+    }
+    assert "ManageMasterUserPassword" not in cluster
 
 
-def test_no_password_is_in_the_template(
-    templates: dict[str, Template], cluster: dict[str, Any]
-) -> None:
-    assert "MasterUserPassword" not in cluster
+def test_no_password_is_a_parameter(templates: dict[str, Template]) -> None:
     assert not [name for name in templates["database.yml"]["Parameters"] if "Password" in name]
 
 
 def test_name_of_the_master_user_is_allowed(cluster: dict[str, Any]) -> None:
     """Aurora takes no hyphens, and reserves some names."""
+    assert cluster["MasterUsername"] == "payment_admin"
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,62}", cluster["MasterUsername"])
     assert cluster["MasterUsername"] not in {"admin", "postgres", "rdsadmin", "rds_superuser"}
 
@@ -181,7 +182,7 @@ def test_sessions_are_logged(settings: dict[str, str], name: str) -> None:
 
 
 def test_changes_of_schema_and_roles_are_audited(settings: dict[str, str]) -> None:
-    assert "pgaudit" in settings["shared_preload_libraries"].split(",")
+    assert set(settings["shared_preload_libraries"].split(",")) == {"pg_stat_statements", "pgaudit"}
     assert set(settings["pgaudit.log"].split(",")) == {"ddl", "role"}
     assert settings["pgaudit.role"] == "rds_pgaudit"
 
@@ -192,13 +193,43 @@ def test_statements_are_not_logged_with_their_passwords(settings: dict[str, str]
     assert "log_min_duration_statement" not in settings
 
 
-def test_idle_transactions_end_sooner_in_prod(templates: dict[str, Template]) -> None:
-    rows = templates["database.yml"]["Mappings"]["Environment"]
-    timeouts = [
-        int(rows[name]["IdleInTransactionTimeoutMs"]) for name in ("dev", "staging", "prod")
-    ]
-    assert timeouts == sorted(timeouts, reverse=True)
-    assert len(set(timeouts)) == 3
+def test_nothing_else_is_set(settings: dict[str, str]) -> None:
+    """Every other parameter is as AWS tunes it for the instance class."""
+    assert set(settings) == {
+        "rds.force_ssl", "ssl_min_protocol_version", "rds.restrict_password_commands",
+        "password_encryption", "shared_preload_libraries", "log_statement", "pgaudit.log",
+        "pgaudit.role", "log_connections", "log_disconnections",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environment", "milliseconds"),
+    [("dev", "300000"), ("staging", "120000"), ("prod", "60000")],
+    indirect=["environment"],
+)
+def test_idle_transactions_end_sooner_in_prod(database: Template, milliseconds: str) -> None:
+    """Their locks hold payments up."""
+    group = database["Resources"]["PaymentDBParameterGroup"]["Properties"]
+    assert group["Parameters"] == {
+        "idle_in_transaction_session_timeout": milliseconds,
+        "log_lock_waits": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("logical_id", "text"),
+    [
+        ("PaymentDBSubnetGroup", "DBSubnetGroupDescription"),
+        ("PaymentDBClusterParameterGroup", "Description"),
+        ("PaymentDBParameterGroup", "Description"),
+    ],
+)
+def test_group_says_whose_it_is(
+    database: Template, environment: str, logical_id: str, text: str
+) -> None:
+    """RDS lists those of all platforms of an account side by side."""
+    described = database["Resources"][logical_id]["Properties"][text]
+    assert f"payments {environment}" in described
 
 
 def test_log_is_exported_to_a_group_that_exists_before_the_cluster(database: Template) -> None:
@@ -253,6 +284,7 @@ def test_database_is_in_the_isolated_subnets(database: Template, cluster: dict[s
     group = database["Resources"]["PaymentDBSubnetGroup"]["Properties"]
     assert group["SubnetIds"] == {"Ref": "DatabaseSubnetIds"}
     assert cluster["DBSubnetGroupName"] == {"Ref": "PaymentDBSubnetGroup"}
+    assert not cluster.get("PubliclyAccessible")
     assert cluster["VpcSecurityGroupIds"] == [{"Ref": "DatabaseSecurityGroupId"}]
 
 
@@ -265,6 +297,20 @@ def test_port_is_the_one_the_security_groups_open(
 ) -> None:
     ports = templates["security.yml"]["Mappings"]["Ports"]["Tcp"]
     assert cluster["Port"] == ports["Database"]
+
+
+def test_nobody_queries_over_http(cluster: dict[str, Any]) -> None:
+    """The data API would be a way to the data past the network."""
+    assert not cluster.get("EnableHttpEndpoint")
+
+
+def test_cluster_and_its_first_database_are_named_as_asked(
+    deployed: Callable[..., Template], environment: str
+) -> None:
+    resources = deployed("database.yml", DatabaseName="ledger")["Resources"]
+    cluster = resources["PaymentDBCluster"]["Properties"]
+    assert cluster["DBClusterIdentifier"] == f"payments-{environment}"
+    assert cluster["DatabaseName"] == "ledger"
 
 
 # --- backups and protection
@@ -288,6 +334,22 @@ def test_windows_are_what_aws_takes(cluster: dict[str, Any]) -> None:
     for window in (backup, maintenance):
         assert 30 <= window[1] - window[0] < MINUTES_A_DAY
     assert backup[1] <= maintenance[0] or maintenance[1] <= backup[0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "backup", "maintenance"),
+    [
+        ("dev", "02:00-03:00", "sun:03:30-sun:04:30"),
+        ("staging", "09:00-10:00", "sun:10:30-sun:11:30"),
+        ("prod", "07:00-08:00", "sun:08:30-sun:09:30"),
+    ],
+    indirect=["environment"],
+)
+def test_windows_are_at_night_in_the_region_of_the_environment(
+    cluster: dict[str, Any], backup: str, maintenance: str
+) -> None:
+    assert cluster["PreferredBackupWindow"] == backup
+    assert cluster["PreferredMaintenanceWindow"] == maintenance
 
 
 def test_instances_share_the_maintenance_window(
@@ -344,7 +406,10 @@ def test_name_of_the_database_is_refused(templates: dict[str, Template], name: s
         ("DatabaseClusterEndpoint", {"Fn::GetAtt": ["PaymentDBCluster", "Endpoint.Address"]}),
         ("DatabaseReaderEndpoint", {"Fn::GetAtt": ["PaymentDBCluster", "ReadEndpoint.Address"]}),
         ("DatabasePort", {"Fn::GetAtt": ["PaymentDBCluster", "Endpoint.Port"]}),
-        ("DatabaseSecretArn", {"Fn::GetAtt": ["PaymentDBCluster", "MasterUserSecret.SecretArn"]}),
+        ("DatabaseSecretArn", {"Ref": "PaymentDBServiceSecretAttachment"}),
+        ("DatabaseMasterSecretArn", {"Ref": "PaymentDBMasterSecretAttachment"}),
+        ("DatabaseClusterArn", {"Fn::GetAtt": ["PaymentDBCluster", "DBClusterArn"]}),
+        ("RotationFunctionName", {"Ref": "PaymentRotationFunction"}),
         ("DatabaseResourceId", {"Fn::GetAtt": ["PaymentDBCluster", "DBClusterResourceId"]}),
         ("DatabaseName", {"Ref": "DatabaseName"}),
     ],

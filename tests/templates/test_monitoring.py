@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.templates.loader import Template
+from tests.templates.loader import ENVIRONMENTS, Template
 
 SERVICE = {"ClusterName": {"Ref": "ClusterName"}, "ServiceName": {"Ref": "ServiceName"}}
 DATABASE = {"DBClusterIdentifier": {"Ref": "DatabaseClusterIdentifier"}}
 BALANCER = {"LoadBalancer": {"Ref": "LoadBalancerFullName"}}
 TARGETS = {**BALANCER, "TargetGroup": {"Ref": "TargetGroupFullName"}}
+ROTATION = {"FunctionName": {"Ref": "RotationFunctionName"}}
 ABOVE, BELOW = "GreaterThanThreshold", "LessThanThreshold"
 
 # logical id: namespace, metric, statistic, comparison, dimensions, missing data
@@ -41,7 +42,30 @@ ALARMS: dict[str, tuple[str, str, str, str, dict[str, Any], str]] = {
         "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", ABOVE, BALANCER, "notBreaching"),
     "PaymentUnhealthyHostsAlarm": (
         "AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", ABOVE, TARGETS, "missing"),
+    "PaymentRotationErrorsAlarm": (
+        "AWS/Lambda", "Errors", "Sum", ABOVE, ROTATION, "notBreaching"),
 }  # fmt: skip
+# logical id: what is too much (or too little) in dev, staging and prod
+THRESHOLDS: dict[str, tuple[float, float, float]] = {
+    "PaymentServiceCpuAlarm": (80, 75, 70),
+    "PaymentServiceMemoryAlarm": (80, 75, 70),
+    "PaymentRunningTasksAlarm": (1, 2, 3),
+    "PaymentDatabaseCpuAlarm": (80, 75, 70),
+    # 80, 75 and 70 % of what Aurora admits on the instance class.
+    "PaymentDatabaseConnectionsAlarm": (1440, 2700, 3500),
+    # 5, 7.5 and 10 % of the instance's memory, in bytes.
+    "PaymentDatabaseMemoryAlarm": (858993459, 2576980378, 6871947674),
+    "PaymentDatabaseDeadlocksAlarm": (0.1, 0.05, 0.02),
+    "PaymentReplicaLagAlarm": (2000, 1000, 500),
+    "PaymentLatencyAlarm": (2, 1.5, 1),
+    "PaymentServiceErrorsAlarm": (5, 2, 1),
+    "PaymentLoadBalancerErrorsAlarm": (10, 5, 3),
+    "PaymentUnhealthyHostsAlarm": (0, 0, 0),
+    "PaymentNatGateway1PortsAlarm": (0, 0, 0),
+    "PaymentNatGateway2PortsAlarm": (0, 0, 0),
+    "PaymentNatGateway3PortsAlarm": (0, 0, 0),
+    "PaymentRotationErrorsAlarm": (0, 0, 0),
+}
 GATEWAYS = {"dev": 1, "staging": 3, "prod": 3}
 READERS = {"dev": False, "staging": True, "prod": True}
 
@@ -90,6 +114,24 @@ def test_what_an_alarm_watches(alarms: dict[str, Any], logical_id: str) -> None:
     assert alarm["TreatMissingData"] == missing
 
 
+def test_threshold_of_the_environment(alarms: dict[str, Any], environment: str) -> None:
+    row = ENVIRONMENTS.index(environment)
+    assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == {
+        name: THRESHOLDS[name][row] for name in expected_alarms(environment)
+    }
+
+
+def test_alarm_rises_after_some_minutes(alarms: dict[str, Any], environment: str) -> None:
+    """A rotation runs once in weeks: its first failure counts."""
+    minutes = {"dev": 5, "staging": 5, "prod": 3}[environment]
+    for logical_id, alarm in alarms.items():
+        metrics = [item["MetricStat"] for item in alarm.get("Metrics", []) if "MetricStat" in item]
+        periods = {item["Period"] for item in (metrics or [alarm])}
+        waits = (300, 1) if logical_id == "PaymentRotationErrorsAlarm" else (60, minutes)
+        assert (periods, alarm["EvaluationPeriods"]) == ({waits[0]}, waits[1]), logical_id
+        assert "DatapointsToAlarm" not in alarm, "every period counts"
+
+
 def test_every_alarm_tells_when_it_begins_and_when_it_ends(alarms: dict[str, Any]) -> None:
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}]
@@ -101,6 +143,9 @@ def test_every_alarm_has_a_name_the_topic_lets_publish(
     names = [alarm["AlarmName"] for alarm in alarms.values()]
     assert all(name.startswith(f"payments-{environment}-") for name in names)
     assert len(set(names)) == len(names)
+    for alarm in alarms.values():
+        assert {"Key": "Name", "Value": alarm["AlarmName"]} in alarm["Tags"]
+        assert alarm["AlarmDescription"], "a message without it says only that something is wrong"
 
 
 def test_names_differ_from_those_of_the_service(
@@ -204,12 +249,13 @@ def test_gateways_are_watched_as_the_network_has_them(
 def test_alarm_of_a_gateway(alarms: dict[str, Any], number: int) -> None:
     alarm = alarms[f"PaymentNatGateway{number}PortsAlarm"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/NATGateway", "ErrorPortAllocation")
-    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 0)
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", ABOVE)
+    assert alarm["TreatMissingData"] == "notBreaching"
     (dimension,) = alarm["Dimensions"]
-    index, ids = dimension["Value"]["Fn::Select"]
     assert dimension["Name"] == "NatGatewayId"
-    assert index == number - 1
-    assert ids["Fn::Split"][0] == ","
+    padded = {"Fn::Split": [",", {"Fn::Sub": "${NatGatewayIds},-,-"}]}
+    assert dimension["Value"] == {"Fn::Select": [number - 1, padded]}
+    assert f"gateway {number} " in alarm["AlarmDescription"]
 
 
 @pytest.mark.parametrize("environment", ["prod"], indirect=True)
@@ -230,6 +276,9 @@ def test_share_of_errors_is_of_the_requests_of_the_service(alarms: dict[str, Any
     alarm = alarms["PaymentServiceErrorsAlarm"]
     result, *sources = alarm["Metrics"]
     assert result["Expression"] == "100 * errors / requests"
+    assert result["Label"] == "Server errors in percent of requests"
+    assert result.get("ReturnData", True), "an alarm looks at what returns data"
+    assert alarm["ComparisonOperator"] == ABOVE
     assert {item["Id"]: item["MetricStat"]["Metric"]["MetricName"] for item in sources} == {
         "errors": "HTTPCode_Target_5XX_Count",
         "requests": "RequestCount",
@@ -237,6 +286,7 @@ def test_share_of_errors_is_of_the_requests_of_the_service(alarms: dict[str, Any
     for item in sources:
         assert item["ReturnData"] is False
         assert item["MetricStat"]["Stat"] == "Sum"
+        assert item["MetricStat"]["Metric"]["Namespace"] == "AWS/ApplicationELB"
         dimensions = item["MetricStat"]["Metric"]["Dimensions"]
         assert {entry["Name"]: entry["Value"] for entry in dimensions} == TARGETS
     assert alarm["TreatMissingData"] == "notBreaching"
@@ -265,17 +315,20 @@ def causes(degraded: dict[str, Any]) -> list[str]:
 
 def test_degraded_is_named_and_tells(degraded: dict[str, Any], environment: str) -> None:
     assert degraded["AlarmName"] == f"payments-{environment}-degraded"
+    assert degraded["AlarmDescription"].startswith("Payments are degraded")
+    assert "ActionsSuppressor" not in degraded
     assert degraded["AlarmActions"] == degraded["OKActions"] == [{"Ref": "AlarmTopicArn"}]
 
 
 def test_degraded_is_about_what_a_customer_feels(causes: list[str], environment: str) -> None:
-    load = {
+    unfelt = {
         "PaymentServiceCpuAlarm",
         "PaymentServiceMemoryAlarm",
         "PaymentDatabaseCpuAlarm",
         "PaymentDatabaseMemoryAlarm",
+        "PaymentRotationErrorsAlarm",
     }
-    assert set(causes) == expected_alarms(environment) - load
+    assert set(causes) == expected_alarms(environment) - unfelt
 
 
 def test_degraded_names_only_alarms_that_exist(
@@ -320,6 +373,32 @@ def metrics(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], str):
                 yield metric[0], metric[1]
+
+
+# The parameter that each dimension of a graph has its value from.
+DIMENSIONS = {
+    "ClusterName": {"ClusterName"},
+    "ServiceName": {"ServiceName"},
+    "LoadBalancer": {"LoadBalancerFullName"},
+    "TargetGroup": {"TargetGroupFullName"},
+    "DBClusterIdentifier": {"DatabaseClusterIdentifier"},
+    "Role": {"WRITER", "READER"},
+}
+
+
+def test_every_line_is_of_this_platform(dashboard: dict[str, Any]) -> None:
+    for widget in dashboard["widgets"]:
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], str):
+                *names, options = metric[2:]
+                assert options["label"]
+                for name, value in zip(names[::2], names[1::2], strict=True):
+                    assert value in DIMENSIONS[name], metric
+
+
+def test_graphs_show_every_minute(dashboard: dict[str, Any]) -> None:
+    graphs = [item for item in dashboard["widgets"] if item["type"] == "metric"]
+    assert {graph["properties"]["period"] for graph in graphs} == {60}
 
 
 def test_dashboard_is_named_after_the_environment(resources: Resources, environment: str) -> None:
@@ -376,6 +455,14 @@ def test_dashboard_searches_the_gateways(dashboard: dict[str, Any], metric: str)
     ]
     (found,) = [item for item in expressions if f'MetricName="{metric}"' in item]
     assert found.startswith('SEARCH(\'{AWS/NATGateway,NatGatewayId} NatGatewayId=("nat-1") ')
+    assert found.endswith(", 60)")
+
+
+def test_dashboard_searches_for_all_the_gateways(resources: Resources) -> None:
+    _, own = resources["PaymentDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    _, ids = own["NatGateways"]["Fn::Sub"]
+    gateways = {"Fn::Split": [",", {"Ref": "NatGatewayIds"}]}
+    assert ids == {"Ids": {"Fn::Join": [r"\" OR \"", gateways]}}
 
 
 def test_lines_of_the_graphs_are_those_of_the_alarms(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.loader import ROOT, load_all
+from tests.templates.loader import ROOT, children, load_all
 
 TEMPLATES = load_all()
 PARAMETERS = TEMPLATES[ROOT]["Parameters"]
@@ -84,6 +84,27 @@ REFUSED = {
     "AlarmEmail": ["ops", "ops@", "@example.com", "ops@example", "a b@example.com"],
 }
 
+CHOICES = {
+    "EnvironmentType": ["dev", "staging", "prod"],
+    "DataClassification": ["public", "internal", "confidential", "restricted"],
+    "DeletionProtection": ["enabled", "disabled"],
+    "ComplianceRules": ["enabled", "disabled"],
+    "ConfigRecorder": ["create", "existing"],
+}
+DEFAULTS = {
+    "ApplicationName": "payments",
+    "VpcCidr": "10.0.0.0/16",
+    "ContainerPort": 8080,
+    "HealthCheckPath": "/healthz",
+    "ServiceDesiredCount": "",
+    "DatabaseName": "payments",
+    "AlarmEmail": "",
+    # Protected and watched unless somebody says otherwise.
+    "DeletionProtection": "enabled",
+    "ComplianceRules": "enabled",
+    "ConfigRecorder": "create",
+}
+
 
 def cases(values: dict[str, list[str]]) -> list[Any]:
     return [
@@ -101,6 +122,30 @@ def test_value_is_accepted(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), cases(REFUSED))
 def test_value_is_refused(name: str, value: str) -> None:
     assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], value)
+
+
+@pytest.mark.parametrize(("name", "values"), CHOICES.items())
+def test_choice_is_among(name: str, values: list[str]) -> None:
+    assert PARAMETERS[name]["AllowedValues"] == values
+
+
+def test_a_container_that_is_not_root_opens_no_lower_port() -> None:
+    port = PARAMETERS["ContainerPort"]
+    assert (port["MinValue"], port["MaxValue"]) == (1024, 65535)
+
+
+def test_whoever_asks_for_nothing_special_gets_this() -> None:
+    """What has no default has to be said: whose platform it is, and what it runs."""
+    assert {n: p["Default"] for n, p in PARAMETERS.items() if "Default" in p} == DEFAULTS
+
+
+@pytest.mark.parametrize("file", [file for file in TEMPLATES if file != ROOT])
+def test_a_child_has_the_defaults_of_the_root_and_no_others(file: str) -> None:
+    """A template that is deployed alone, to try it, is what the platform would make of it."""
+    handed = {child.file: child.parameters for child in children(TEMPLATES[ROOT])}[file]
+    for name, parameter in TEMPLATES[file]["Parameters"].items():
+        source = handed[name].get("Ref") if isinstance(handed[name], dict) else None
+        assert parameter.get("Default") == PARAMETERS.get(source, {}).get("Default"), name
 
 
 def test_every_pattern_of_the_root_is_tried_both_ways() -> None:

@@ -1,4 +1,4 @@
-"""Keys, security groups, alarm topic and permissions boundary."""
+"""Keys, security groups and alarm topic."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ CONTAINER_PORT = 9898
 
 LOAD_BALANCER = "PaymentLoadBalancerSecurityGroup"
 SERVICE = "PaymentServiceSecurityGroup"
+ROTATION = "PaymentRotationSecurityGroup"
 DATABASE = "PaymentDatabaseSecurityGroup"
 ENDPOINTS = "VpcEndpointSecurityGroupId"
 INTERNET = "0.0.0.0/0"
@@ -28,7 +29,11 @@ RULES = {
     (SERVICE, "Egress", 443, ENDPOINTS),
     (SERVICE, "Egress", 443, INTERNET),
     (DATABASE, "Ingress", 5432, SERVICE),
+    (DATABASE, "Ingress", 5432, ROTATION),
+    (ROTATION, "Egress", 5432, DATABASE),
+    (ROTATION, "Egress", 443, ENDPOINTS),
     (ENDPOINTS, "Ingress", 443, SERVICE),
+    (ENDPOINTS, "Ingress", 443, ROTATION),
 }
 
 Deployed = Callable[..., Template]
@@ -67,12 +72,22 @@ def test_traffic_is_allowed_along_the_path_of_a_payment_and_nowhere_else(
     assert {rule["IpProtocol"] for _, rule in rules} == {"tcp"}
 
 
-@pytest.mark.parametrize("group", [LOAD_BALANCER, SERVICE, DATABASE])
+def test_every_rule_says_what_it_is_for(resources: Resources) -> None:
+    """PCI DSS 1.2.5 asks for the need of every service and port that is allowed."""
+    for logical_id, resource in resources.items():
+        if resource["Type"] in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"):
+            assert len(resource["Properties"].get("Description", "")) > 10, logical_id
+
+
+@pytest.mark.parametrize("group", [LOAD_BALANCER, SERVICE, ROTATION, DATABASE])
 def test_group_is_born_without_a_rule_that_leads_anywhere(resources: Resources, group: str) -> None:
     """Without an egress rule of its own a group may send everything to everybody."""
     properties = resources[group]["Properties"]
     assert "SecurityGroupIngress" not in properties
-    assert [rule["CidrIp"] for rule in properties["SecurityGroupEgress"]] == ["127.0.0.1/32"]
+    assert properties["VpcId"] == {"Ref": "VpcId"}
+    (nowhere,) = properties["SecurityGroupEgress"]
+    assert (nowhere["IpProtocol"], nowhere["CidrIp"]) == ("-1", "127.0.0.1/32")
+    assert nowhere["Description"]
 
 
 def test_every_key_has_a_name(resources: Resources) -> None:
@@ -111,12 +126,38 @@ def test_alarms_reach_the_topic_and_its_key(resources: Resources) -> None:
         assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
         assert set(statement["Condition"]) == {"StringEquals", "ArnLike"}
     assert publish["Condition"] == key["Condition"]
+    assert (publish["Effect"], publish["Action"]) == ("Allow", "sns:Publish")
+    assert publish["Resource"] == {"Ref": "PaymentAlarmTopic"}
+
+
+def test_whoever_may_publish_uses_the_key_of_alarms_through_the_topic_only(
+    resources: Resources,
+) -> None:
+    statements = resources["PaymentAlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
+    (use,) = [s for s in statements if s["Sid"] == "UseThroughTopic"]
+    assert use["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert use["Condition"] == {
+        "StringEquals": {
+            "kms:CallerAccount": {"Ref": "AWS::AccountId"},
+            "kms:ViaService": {"Fn::Sub": "sns.${AWS::Region}.${AWS::URLSuffix}"},
+        }
+    }
 
 
 def test_nobody_publishes_in_plain_text(resources: Resources) -> None:
-    policy = resources["PaymentAlarmTopicPolicy"]["Properties"]["PolicyDocument"]
-    (deny,) = [s for s in policy["Statement"] if s["Effect"] == "Deny"]
+    properties = resources["PaymentAlarmTopicPolicy"]["Properties"]
+    _, deny = properties["PolicyDocument"]["Statement"]
+    assert properties["Topics"] == [{"Ref": "PaymentAlarmTopic"}]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sns:Publish")
+    assert deny["Resource"] == {"Ref": "PaymentAlarmTopic"}
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_messages_name_the_platform(resources: Resources, environment: str) -> None:
+    """A mail of two environments must not look alike."""
+    assert resources["PaymentAlarmTopic"]["Properties"]["DisplayName"] == (
+        f"payments-{environment} alarms"
+    )
 
 
 @pytest.mark.parametrize(("address", "subscribed"), [("", False), ("ops@example.com", True)])
@@ -125,20 +166,30 @@ def test_an_address_is_subscribed_where_one_is_given(
 ) -> None:
     resources = deployed(FILE, AlarmEmail=address)["Resources"]
     assert ("PaymentAlarmSubscription" in resources) is subscribed
+    if subscribed:
+        assert resources["PaymentAlarmSubscription"]["Properties"] == {
+            "TopicArn": {"Ref": "PaymentAlarmTopic"},
+            "Protocol": "email",
+            "Endpoint": address,
+        }
 
 
-def test_boundary_holds_only_roles_of_its_environment(
-    resources: Resources, environment: str
-) -> None:
-    policy = resources["PaymentPermissionsBoundary"]["Properties"]["PolicyDocument"]
-    for statement in policy["Statement"]:
-        tags = statement["Condition"]["StringEquals"]
-        assert tags["aws:PrincipalTag/Environment"] == environment, statement["Sid"]
+# --- seams
 
 
-def test_boundary_lets_keys_be_used_only_in_their_environment(
-    resources: Resources, environment: str
-) -> None:
-    policy = resources["PaymentPermissionsBoundary"]["Properties"]["PolicyDocument"]
-    (keys,) = [s for s in policy["Statement"] if s["Sid"] == "UseKeysOfEnvironment"]
-    assert keys["Condition"]["StringEquals"]["aws:ResourceTag/Environment"] == environment
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("LoadBalancerSecurityGroupId", {"Ref": LOAD_BALANCER}),
+        ("ServiceSecurityGroupId", {"Ref": SERVICE}),
+        ("DatabaseSecurityGroupId", {"Ref": DATABASE}),
+        ("RotationSecurityGroupId", {"Ref": ROTATION}),
+        ("DataKeyArn", {"Fn::GetAtt": ["PaymentDataKey", "Arn"]}),
+        ("LogsKeyArn", {"Fn::GetAtt": ["PaymentLogsKey", "Arn"]}),
+        ("AlarmKeyArn", {"Fn::GetAtt": ["PaymentAlarmKey", "Arn"]}),
+        ("AlarmTopicArn", {"Ref": "PaymentAlarmTopic"}),
+        ("DatabaseMonitoringRoleArn", {"Fn::GetAtt": ["PaymentDatabaseMonitoringRole", "Arn"]}),
+    ],
+)
+def test_output(templates: dict[str, Template], output: str, value: dict[str, Any]) -> None:
+    assert templates[FILE]["Outputs"][output]["Value"] == value

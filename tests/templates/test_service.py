@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
-from tests.templates.loader import Template, references
+from tests.templates.loader import BOUNDARY, Template, references
+from tests.templates.policies import allowed, arn
 
 ROLES = ("PaymentExecutionRole", "PaymentTaskRole")
 # CPU units and the memory that Fargate offers with them, in MiB.
@@ -97,14 +97,25 @@ def test_task_is_for_fargate(task: dict[str, Any]) -> None:
     }
 
 
+def test_task_is_one_essential_container_of_the_application(
+    task: dict[str, Any], container: dict[str, Any], environment: str
+) -> None:
+    assert task["Family"] == f"payments-{environment}"
+    assert container["Name"] == "payments"
+    assert container["Essential"] is True
+    assert not {"Volumes", "PidMode", "IpcMode"} & set(task)
+
+
+def test_first_process_hands_signals_on_and_ends_orphans(container: dict[str, Any]) -> None:
+    assert container["LinuxParameters"]["InitProcessEnabled"] is True
+
+
 def test_root_file_system_is_read_only(container: dict[str, Any]) -> None:
     assert container["ReadonlyRootFilesystem"] is True
 
 
 def test_container_does_not_run_as_root(container: dict[str, Any]) -> None:
-    user, group = container["User"].split(":")
-    assert int(user) > 0
-    assert int(group) > 0
+    assert container["User"] == "10001:10001"
 
 
 def test_container_has_no_capability(container: dict[str, Any]) -> None:
@@ -120,10 +131,14 @@ def test_what_is_writable_is_in_memory_and_runs_nothing(container: dict[str, Any
 
 
 def test_memory_file_systems_leave_most_of_the_memory(
-    task: dict[str, Any], container: dict[str, Any]
+    task: dict[str, Any], container: dict[str, Any], environment: str
 ) -> None:
-    taken = sum(mount["Size"] for mount in container["LinuxParameters"]["Tmpfs"])
-    assert taken < int(task["Memory"]) / 4
+    sizes = {
+        mount["ContainerPath"]: mount["Size"] for mount in container["LinuxParameters"]["Tmpfs"]
+    }
+    assert sizes.pop("/tmp") == {"dev": 64, "staging": 64, "prod": 128}[environment]
+    assert set(sizes.values()) <= {16}
+    assert sum(sizes.values()) + 128 < int(task["Memory"]) / 2
 
 
 def test_image_and_port_are_those_asked_for(deployed: Callable[..., Template]) -> None:
@@ -133,10 +148,16 @@ def test_image_and_port_are_those_asked_for(deployed: Callable[..., Template]) -
     ]
     assert container["Image"] == "ghcr.io/x/y:1"
     (port,) = container["PortMappings"]
-    assert (port["ContainerPort"], port["Protocol"]) == ("9898", "tcp")
+    assert port == {
+        "Name": "http",
+        "ContainerPort": "9898",
+        "Protocol": "tcp",
+        "AppProtocol": "http",
+    }
     (balancer,) = template["Resources"]["PaymentService"]["Properties"]["LoadBalancers"]
     assert balancer["ContainerPort"] == "9898"
     assert balancer["ContainerName"] == container["Name"]
+    assert balancer["TargetGroupArn"] == {"Ref": "TargetGroupArn"}
     assert {"Name": "PORT", "Value": "9898"} in container["Environment"]
 
 
@@ -152,8 +173,13 @@ def test_no_secret_is_in_the_environment(container: dict[str, Any]) -> None:
     assert not names & {item["Name"] for item in container["Secrets"]}
 
 
-def test_environment_leads_to_the_database_over_tls(container: dict[str, Any]) -> None:
+def test_environment_leads_to_the_database_over_tls(
+    container: dict[str, Any], environment: str
+) -> None:
     variables = {item["Name"]: item["Value"] for item in container["Environment"]}
+    assert variables["APPLICATION_NAME"] == "payments"
+    assert variables["ENVIRONMENT"] == environment
+    assert variables["DATABASE_SECRET_ARN"] == {"Ref": "DatabaseSecretArn"}
     assert variables["DATABASE_HOST"] == {"Ref": "DatabaseClusterEndpoint"}
     assert variables["DATABASE_READER_HOST"] == {"Ref": "DatabaseReaderEndpoint"}
     assert variables["DATABASE_PORT"] == {"Ref": "DatabasePort"}
@@ -173,8 +199,13 @@ def test_user_for_iam_authentication_is_the_one_the_role_may_be(
 def test_log_goes_to_the_group_and_holds_nothing_up(container: dict[str, Any]) -> None:
     log = container["LogConfiguration"]
     assert log["LogDriver"] == "awslogs"
-    assert log["Options"]["awslogs-group"] == {"Ref": "PaymentServiceLogGroup"}
-    assert log["Options"]["mode"] == "non-blocking"
+    assert log["Options"] == {
+        "awslogs-group": {"Ref": "PaymentServiceLogGroup"},
+        "awslogs-region": {"Ref": "AWS::Region"},
+        "awslogs-stream-prefix": "service",
+        "mode": "non-blocking",
+        "max-buffer-size": "25m",
+    }
 
 
 @pytest.mark.parametrize(
@@ -210,7 +241,7 @@ def test_only_tasks_of_this_account_and_region_take_the_role(
 @pytest.mark.parametrize("name", ROLES)
 def test_role_is_bounded_and_unnamed(resources: Resources, name: str) -> None:
     role = properties(resources, name)
-    assert role["PermissionsBoundary"] == {"Ref": "PermissionsBoundaryArn"}
+    assert role["PermissionsBoundary"] == BOUNDARY
     assert "RoleName" not in role
     assert "ManagedPolicyArns" not in role, "a managed policy allows more than is needed"
 
@@ -255,25 +286,52 @@ def test_role_decrypts_only_its_secret_and_only_through_secrets_manager(
     assert condition["aws:ResourceTag/Environment"] == environment
 
 
-@pytest.mark.parametrize("name", ROLES)
-def test_boundary_lets_the_role_do_what_its_policies_say(
-    resources: Resources, deployed: Callable[..., Template], name: str
-) -> None:
-    """What the boundary leaves out fails at run time, long after the deployment."""
-    boundary = deployed("security.yml")["Resources"]["PaymentPermissionsBoundary"]["Properties"]
-    within = [
-        action
-        for statement in boundary["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-        for action in actions(statement)
-    ]
-    outside = [
-        action
-        for statement in statements(properties(resources, name))
-        for action in actions(statement)
-        if not any(fnmatchcase(action, allowed) for allowed in within)
-    ]
-    assert outside == []
+def test_ecs_may_pull_log_and_read_the_secret(resources: Resources) -> None:
+    log = {"Fn::GetAtt": ["PaymentServiceLogGroup", "Arn"]}
+    images = arn("ecr", "repository/*")
+    assert allowed(properties(resources, "PaymentExecutionRole")) == {
+        "ecr:GetAuthorizationToken": "*",
+        "ecr:BatchCheckLayerAvailability": images,
+        "ecr:BatchGetImage": images,
+        "ecr:GetDownloadUrlForLayer": images,
+        "logs:CreateLogStream": log,
+        "logs:PutLogEvents": log,
+        "secretsmanager:GetSecretValue": {"Ref": "DatabaseSecretArn"},
+        "kms:Decrypt": {"Ref": "DataKeyArn"},
+    }
+
+
+@pytest.mark.parametrize("environment", ["prod"], indirect=True)
+def test_tasks_may_read_the_secret_and_connect(resources: Resources) -> None:
+    secret = {"Ref": "DatabaseSecretArn"}
+    assert allowed(properties(resources, "PaymentTaskRole")) == {
+        "secretsmanager:DescribeSecret": secret,
+        "secretsmanager:GetSecretValue": secret,
+        "kms:Decrypt": {"Ref": "DataKeyArn"},
+        "rds-db:connect": arn("rds-db", "dbuser:${DatabaseResourceId}/payment_iam"),
+    }
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging"], indirect=True)
+def test_agent_of_sessions_may_open_and_log_them(resources: Resources, environment: str) -> None:
+    granted = allowed(properties(resources, "PaymentTaskRole"))
+    log = arn("logs", f"log-group:/aws/ecs/payments-{environment}/exec:*")
+    sessions = {
+        action: resource
+        for action, resource in granted.items()
+        if action.startswith(("ssmmessages:", "logs:"))
+    }
+    assert sessions == {
+        "ssmmessages:CreateControlChannel": "*",
+        "ssmmessages:CreateDataChannel": "*",
+        "ssmmessages:OpenControlChannel": "*",
+        "ssmmessages:OpenDataChannel": "*",
+        "logs:DescribeLogGroups": arn("logs", "log-group:*"),
+        "logs:CreateLogStream": log,
+        "logs:DescribeLogStreams": log,
+        "logs:PutLogEvents": log,
+    }
+    assert len(granted) == len(sessions) + 4
 
 
 def test_roles_are_two(resources: Resources, task: dict[str, Any]) -> None:
@@ -348,6 +406,9 @@ def test_sessions_are_logged_where_the_cluster_says(
 )
 def test_number_of_tasks_is_that_of_the_environment(service: dict[str, Any], count: int) -> None:
     assert service["DesiredCount"] == count
+    assert service["LaunchType"] == "FARGATE"
+    assert service["Cluster"] == {"Ref": "ClusterName"}
+    assert service["TaskDefinition"] == {"Ref": "PaymentTaskDefinition"}
 
 
 def test_number_of_tasks_can_be_given(deployed: Callable[..., Template]) -> None:
@@ -392,7 +453,7 @@ def test_failed_deployment_is_rolled_back(service: dict[str, Any]) -> None:
 def test_deployment_never_takes_capacity_away(service: dict[str, Any]) -> None:
     deployment = service["DeploymentConfiguration"]
     assert deployment["MinimumHealthyPercent"] == 100
-    assert deployment["MaximumPercent"] > 100
+    assert deployment["MaximumPercent"] == 200, "a task of each version beside the other"
     assert service["AvailabilityZoneRebalancing"] == "ENABLED"
 
 
@@ -403,7 +464,12 @@ def test_service_and_tasks_carry_the_tags(service: dict[str, Any]) -> None:
 
 def test_container_has_time_to_finish(container: dict[str, Any]) -> None:
     """ECS waits for the target to drain before it stops the container; Fargate takes 120 s."""
-    assert 30 <= container["StopTimeout"] <= 120
+    assert container["StopTimeout"] == 60
+
+
+def test_service_has_time_to_start(service: dict[str, Any]) -> None:
+    """Until then a failing health check ends no task."""
+    assert service["HealthCheckGracePeriodSeconds"] == 60
 
 
 def test_service_can_be_replaced(service: dict[str, Any]) -> None:
@@ -439,6 +505,17 @@ def test_metric_of_the_alarm(resources: Resources, name: str, metric: str, stati
     assert alarm["Namespace"] == "AWS/ApplicationELB"
     assert (alarm["MetricName"], alarm["Statistic"]) == (metric, statistic)
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (60, 3)
+    assert alarm["AlarmDescription"].endswith("During a deployment, ECS rolls it back.")
+    assert {"Key": "Name", "Value": alarm["AlarmName"]} in alarm["Tags"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "errors"), [("dev", 10), ("staging", 5), ("prod", 5)], indirect=["environment"]
+)
+def test_deployment_is_rolled_back_above(resources: Resources, errors: int) -> None:
+    assert properties(resources, "PaymentDeploymentErrorAlarm")["Threshold"] == errors
+    assert properties(resources, "PaymentDeploymentHealthAlarm")["Threshold"] == 0
 
 
 # --- scaling
@@ -478,7 +555,24 @@ def test_scaling_tracks_a_target(resources: Resources, name: str, metric: str) -
     assert policy["PolicyType"] == "TargetTrackingScaling"
     assert policy["ScalingTargetId"] == {"Ref": "PaymentScalableTarget"}
     assert tracking["PredefinedMetricSpecification"]["PredefinedMetricType"] == metric
-    assert tracking["ScaleOutCooldown"] < tracking["ScaleInCooldown"]
+    # Scaling in too soon ends tasks that the next burst needs.
+    assert (tracking["ScaleOutCooldown"], tracking["ScaleInCooldown"]) == (60, 300)
+    assert not tracking.get("DisableScaleIn")
+
+
+@pytest.mark.parametrize(
+    ("environment", "cpu", "memory", "requests"),
+    [("dev", 60, 70, 500), ("staging", 60, 65, 800), ("prod", 50, 60, 1000)],
+    indirect=["environment"],
+)
+def test_targets_of_scaling(resources: Resources, cpu: int, memory: int, requests: int) -> None:
+    targets = [
+        properties(resources, f"Payment{kind}ScalingPolicy")[
+            "TargetTrackingScalingPolicyConfiguration"
+        ]["TargetValue"]
+        for kind in ("Cpu", "Memory", "Request")
+    ]
+    assert targets == [cpu, memory, requests]
 
 
 def test_requests_are_counted_at_the_load_balancer(resources: Resources) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from tests.templates.loader import Template, load_all
+from tests.templates.loader import ENVIRONMENTS, STACK, Template, load_all
 
 TAGS = {
     "Application": {"Ref": "ApplicationName"},
@@ -17,6 +19,9 @@ TAGS = {
     "DataClassification": {"Ref": "DataClassification"},
     "ManagedBy": "CloudFormation",
 }
+
+# A nested stack has the name of its parent and its logical id.
+UNNAMED = {STACK}
 
 TEMPLATES = load_all()
 CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
@@ -62,6 +67,17 @@ def test_taggable_resource_carries_the_six_tags(file: str, logical_id: str, name
     properties = TEMPLATES[file]["Resources"][logical_id]["Properties"]
     tags = as_mapping(properties.get(name, []))
     assert {key: tags.get(key) for key in TAGS} == TAGS
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(("file", "logical_id", "name"), CASES)
+def test_taggable_resource_is_named_after_the_platform(
+    deployed_in: Callable[..., Template], environment: str, file: str, logical_id: str, name: str
+) -> None:
+    resource = deployed_in(file, environment)["Resources"].get(logical_id)
+    if resource and resource["Type"] not in UNNAMED:
+        named = as_mapping(resource["Properties"][name])["Name"]
+        assert re.match(rf"payments-{environment}(-|$)", named)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.templates.loader import (
     Child,
     Template,
     children,
+    in_environment,
     load_all,
     references,
 )
@@ -20,8 +21,9 @@ from tests.templates.loader import (
 TEMPLATES = load_all()
 CHILDREN = {child.logical_id: child for child in children(TEMPLATES[ROOT])}
 
-# The network comes first, then security; database and compute side by side; the service waits for
-# both, the monitoring for the service.
+# The network comes first, then security; database, compute and compliance side by side; the service
+# waits for database and compute, the monitoring for the service, the backup for the database alone.
+# What the platform publishes comes last.
 GRAPH = {
     "PaymentVPCStack": set(),
     "PaymentSecurityStack": {"PaymentVPCStack"},
@@ -39,6 +41,16 @@ GRAPH = {
         "PaymentDatabaseStack",
         "PaymentComputeStack",
         "PaymentServiceStack",
+    },
+    "PaymentComplianceStack": {"PaymentVPCStack", "PaymentSecurityStack"},
+    "PaymentBackupStack": {"PaymentSecurityStack", "PaymentDatabaseStack"},
+    "PaymentParametersStack": {
+        "PaymentVPCStack",
+        "PaymentSecurityStack",
+        "PaymentDatabaseStack",
+        "PaymentComputeStack",
+        "PaymentServiceStack",
+        "PaymentMonitoringStack",
     },
 }
 
@@ -91,6 +103,51 @@ def test_every_passed_parameter_exists(child: Child) -> None:
 @each_child
 def test_every_parameter_is_passed(child: Child) -> None:
     assert set(child.parameters) >= set(TEMPLATES[child.file]["Parameters"])
+
+
+def source(output: str) -> dict[str, list[str]]:
+    """The one nested stack that has an output, as its siblings and the root read it."""
+    (stack,) = [
+        logical_id
+        for logical_id, child in CHILDREN.items()
+        if output in TEMPLATES[child.file]["Outputs"]
+    ]
+    return {"Fn::GetAtt": [stack, f"Outputs.{output}"]}
+
+
+@each_child
+def test_a_parameter_has_the_value_that_its_name_says(child: Child) -> None:
+    for name, value in child.parameters.items():
+        assert value == ({"Ref": name} if "Ref" in value else source(name)), name
+
+
+# The environment, the two parameters that decide on compliance, and what is not there.
+@pytest.mark.parametrize(
+    ("environment", "rules", "recorder", "missing"),
+    [
+        ("dev", "enabled", "create", {"PaymentBackupStack"}),
+        ("dev", "disabled", "create", {"PaymentBackupStack", "PaymentComplianceStack"}),
+        ("staging", "enabled", "existing", set()),
+        ("staging", "disabled", "existing", {"PaymentComplianceStack"}),
+        ("prod", "enabled", "create", set()),
+        ("prod", "enabled", "existing", set()),
+    ],
+)
+def test_stacks_that_are_asked_for_and_their_outputs(
+    environment: str, rules: str, recorder: str, missing: set[str]
+) -> None:
+    root = in_environment(
+        TEMPLATES[ROOT], environment, ComplianceRules=rules, ConfigRecorder=recorder
+    )
+    assert set(CHILDREN) - set(root["Resources"]) == missing
+    # An output of what is not there could not be resolved.
+    absent = {
+        name
+        for name in TEMPLATES[ROOT]["Outputs"]
+        if source(name)["Fn::GetAtt"][0] in missing
+        or (name == "ConfigBucketName" and recorder == "existing")
+    }
+    assert set(TEMPLATES[ROOT]["Outputs"]) - set(root["Outputs"]) == absent
 
 
 def test_every_output_that_is_read_exists() -> None:
@@ -213,7 +270,7 @@ def test_exports_are_the_agreed_ones_under_the_name_of_the_stack() -> None:
 
 def test_an_output_of_the_root_has_the_name_it_has_in_the_child() -> None:
     for name, output in TEMPLATES[ROOT]["Outputs"].items():
-        assert output["Value"]["Fn::GetAtt"][1] == f"Outputs.{name}"
+        assert output["Value"] == source(name)
 
 
 @each_template

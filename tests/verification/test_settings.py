@@ -26,6 +26,7 @@ def variables() -> dict[str, Any]:
         "payments_certificate_arn": "arn:aws:acm:eu-west-1:000000000000:certificate/x",
         "payments_alarm_email": "",
         "payments_termination_protection": False,
+        "payments_compliance": True,
         "payments_service_desired_count": "",
         "payments_expectations": {
             "nat_gateways": 1,
@@ -33,6 +34,8 @@ def variables() -> dict[str, Any]:
             "database_instance_class": "db.r7g.large",
             "database_engine_version": "16.8",
             "backup_retention_days": 7,
+            "backup_plan_retention_days": {"daily": "14"},
+            "backup_vault_lock_days": {},
             "service_desired_count": 1,
             "service_min_count": 1,
             "service_max_count": 2,
@@ -51,6 +54,8 @@ def test_values_get_their_types(variables: dict[str, Any]) -> None:
     assert settings.prefix == "payments-dev"
     assert settings.expectations.log_retention_days == 30
     assert settings.expectations.alarm_thresholds["database-deadlocks"] == 0.1
+    assert settings.expectations.backup_plan_retention_days == {"daily": 14}
+    assert settings.expectations.backup_vault_lock_days == {}
 
 
 @pytest.mark.parametrize(("asked", "wanted"), [("", 1), (3, 3), ("4", 4), (0, 0)])

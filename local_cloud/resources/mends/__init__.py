@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import cloudwatch, config, ec2, ecs, elb, iam, rds, s3, scaling, secrets, waf
+from . import backup, cloudwatch, config, ec2, ecs, elb, iam, rds, s3, scaling, secrets, ssm, waf
 from .core import mend
 
 
 def apply() -> None:
     """Apply every mend to the running interpreter; to be called once."""
+    backup.keep_settings()
     cloudwatch.keep_settings()
     mend("alb", "elbv2", elb.MENDS)
     mend("config", "config", config.MENDS)
@@ -20,4 +21,6 @@ def apply() -> None:
     s3.tag_buckets_with_their_stack()
     scaling.prepare()
     mend("secretsmanager", "secretsmanager", secrets.MENDS)
+    secrets.read_drift_by_arn()
+    ssm.check_patterns()
     mend("waf", "wafv2", waf.MENDS)

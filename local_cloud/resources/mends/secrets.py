@@ -1,8 +1,11 @@
-"""Secrets Manager: the end of a rotation, and which service owns a secret."""
+"""Secrets Manager: the end of a rotation, which service owns a secret, and drift by ARN."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ministack.services import secretsmanager as _secrets
+from ministack.services.cloudformation import drift as _drift
 
 from .core import Amendment, Members, Mend, Operation, Refusal
 
@@ -31,3 +34,15 @@ MENDS: tuple[Mend, ...] = (
     Amendment("DescribeSecret", _show_owner),
     Amendment("ListSecrets", _show_owner),
 )
+
+
+def read_drift_by_arn() -> None:
+    """MiniStack reads the drift of a secret by its name, but CloudFormation knows its ARN."""
+    kind = "AWS::SecretsManager::Secret"
+    read, compared = _drift._DRIFT_READERS[kind]
+
+    def read_by_arn(physical_id: str, properties: Any) -> Any:
+        name, _secret = _secrets._resolve(physical_id)
+        return read(name, properties)
+
+    _drift._DRIFT_READERS[kind] = read_by_arn, compared

@@ -71,5 +71,4 @@ BUILTIN: tuple[ResourceType, ...] = (
     _kept("SNS::Subscription", "Endpoint", "Protocol", "TopicArn", conditional=("Region",)),
     _kept("SNS::TopicPolicy"),
     _kept("SSM::Parameter", named="Name"),
-    _kept("SecretsManager::Secret", named="Name"),
 )

@@ -338,47 +338,4 @@ DATABASE: tuple[ResourceType, ...] = (
         name_lowercase=True,
         tags=Tags("rds", "record.GlobalClusterArn"),
     ),
-    ResourceType(
-        name="AWS::SecretsManager::RotationSchedule",
-        service="secretsmanager",
-        create=Call(
-            "rotate_secret",
-            {
-                "SecretId": "properties.SecretId",
-                "RotateImmediately": "properties.RotateImmediatelyOnUpdate",
-            },
-            ("RotationLambdaARN", "RotationRules"),
-        ),
-        reference="response.ARN",
-        read=Read("describe_secret", {"SecretId": "id"}, "@"),
-        updates=(
-            Call(
-                "rotate_secret",
-                {
-                    "SecretId": "id",
-                    "RotateImmediately": "properties.RotateImmediatelyOnUpdate",
-                },
-                ("RotationLambdaARN", "RotationRules"),
-            ),
-        ),
-        delete=Call("cancel_rotate_secret", {"SecretId": "id"}),
-        create_only=("SecretId",),
-    ),
-    ResourceType(
-        name="AWS::SecretsManager::ResourcePolicy",
-        service="secretsmanager",
-        create=Call(
-            "put_resource_policy",
-            {"SecretId": "properties.SecretId"},
-            ("BlockPublicPolicy", "ResourcePolicy"),
-        ),
-        reference="response.ARN",
-        updates=(
-            Call(
-                "put_resource_policy", {"SecretId": "id"}, ("BlockPublicPolicy", "ResourcePolicy")
-            ),
-        ),
-        delete=Call("delete_resource_policy", {"SecretId": "id"}),
-        create_only=("SecretId",),
-    ),
 )

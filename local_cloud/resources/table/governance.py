@@ -1,10 +1,13 @@
-"""AWS Config, AWS Backup and Route 53 health checks."""
+"""AWS Config, EventBridge rules and Route 53 health checks."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
+from ..errors import ResourceError
+from ..expressions import search
 from ..model import Api, Call, Document, Read, ResourceType, Step, Tags
 
 _RECORDER = """{
@@ -30,14 +33,38 @@ _RULE = """{
     Scope: properties.Scope,
     Source: properties.Source
 }"""
+_RECORDER_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+def _recorders(api: Api) -> list[Any]:
+    found = api("config", "describe_configuration_recorders")["ConfigurationRecorders"]
+    return [recorder["name"] for recorder in found]
 
 
 def _start_recording(api: Api, _document: Document) -> None:
     """Recording starts as soon as there are a recorder and a channel, whichever came last."""
     if not api("config", "describe_delivery_channels")["DeliveryChannels"]:
         return
-    for recorder in api("config", "describe_configuration_recorders")["ConfigurationRecorders"]:
-        api("config", "start_configuration_recorder", ConfigurationRecorderName=recorder["name"])
+    for name in _recorders(api):
+        api("config", "start_configuration_recorder", ConfigurationRecorderName=name)
+
+
+def _stop_recording(api: Api, _document: Document) -> None:
+    for name in _recorders(api):
+        api("config", "stop_configuration_recorder", ConfigurationRecorderName=name)
+
+
+def _create_channel(api: Api, document: Document) -> Any:
+    """Wait for the recorder: it waits for the channel, so a template can put neither first."""
+    deadline = time.monotonic() + _RECORDER_SECONDS
+    while not _recorders(api):
+        if time.monotonic() > deadline:
+            raise ResourceError("No configuration recorder is available for the delivery channel.")
+        time.sleep(_POLL_SECONDS)
+    wanted = search(_CHANNEL, document)
+    channel = {name: value for name, value in wanted.items() if value is not None}
+    return api("config", "put_delivery_channel", DeliveryChannel=channel)
 
 
 def _create_health_check(api: Api, document: Document) -> Any:
@@ -66,10 +93,11 @@ GOVERNANCE: tuple[ResourceType, ...] = (
         reference="name",
         after_create=(Step(_start_recording),),
         read=Read(
-            "describe_configuration_recorders",
+            "describe_configuration_recorder_status",
             {"ConfigurationRecorderNames": "[id]"},
-            "ConfigurationRecorders[0]",
+            "ConfigurationRecordersStatus[0]",
         ),
+        ready="record.recording",
         attributes={"ResourceARN": "record.arn"},
         updates=(Call("put_configuration_recorder", {"ConfigurationRecorder": _RECORDER}),),
         delete=Call("delete_configuration_recorder", {"ConfigurationRecorderName": "id"}),
@@ -79,10 +107,11 @@ GOVERNANCE: tuple[ResourceType, ...] = (
     ResourceType(
         name="AWS::Config::DeliveryChannel",
         service="config",
-        create=Call("put_delivery_channel", {"DeliveryChannel": _CHANNEL}),
+        create=Step(_create_channel),
         reference="name",
         after_create=(Step(_start_recording),),
         updates=(Call("put_delivery_channel", {"DeliveryChannel": _CHANNEL}),),
+        before_delete=(Step(_stop_recording),),
         delete=Call("delete_delivery_channel", {"DeliveryChannelName": "id"}),
         named="Name",
     ),
@@ -98,28 +127,12 @@ GOVERNANCE: tuple[ResourceType, ...] = (
         named="ConfigRuleName",
     ),
     ResourceType(
-        name="AWS::Backup::BackupSelection",
-        service="backup",
-        create=Call(
-            "create_backup_selection",
-            {"BackupPlanId": "properties.BackupPlanId"},
-            ("BackupSelection",),
-        ),
-        reference="join('_', [response.SelectionId, response.BackupPlanId])",
-        attributes={
-            "BackupPlanId": "properties.BackupPlanId",
-            "Id": "id",
-            "SelectionId": lambda document: document["id"].partition("_")[0],
-        },
-        delete=Step(
-            lambda api, document: api(
-                "backup",
-                "delete_backup_selection",
-                SelectionId=document["id"].partition("_")[0],
-                BackupPlanId=document["properties"]["BackupPlanId"],
-            )
-        ),
-        create_only=("BackupPlanId", "BackupSelection"),
+        name="AWS::Events::Rule",
+        service="events",
+        mends_builtin=True,
+        conditional=("EventBusName",),
+        tags=Tags("ResourceARN"),
+        named="Name",
     ),
     ResourceType(
         name="AWS::Route53::HealthCheck",

@@ -1,0 +1,79 @@
+"""Makes the mutants of templates: every operator at every place where it fits."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.mutants.operators import network, policies, settings, values, wiring
+from scripts.mutants.operators.model import OPERATORS, Edit, Operator
+from scripts.mutants.places import Path, Place, changed, places
+from tests.templates.loader import Template
+
+# Importing an operator's module registers it.
+_MODULES = (network, policies, settings, values, wiring)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A template with one change."""
+
+    id: str
+    file: str
+    operator: str
+    description: str
+    path: Path
+    value: Any
+    selected: bool
+
+    def of(self, template: Template) -> Template:
+        """The template with the change."""
+        found: Template = changed(template, self.path, self.value)
+        return found
+
+
+def generate(templates: Mapping[str, Template]) -> list[Mutant]:
+    """Every mutant of some templates, in the order of their text; the ids are stable."""
+    found: dict[str, Mutant] = {}
+    made: set[tuple[str, Path, str]] = set()
+    for file, template in templates.items():
+        for place in places(file, template):
+            for operator, edit in _edits(place):
+                # Two operators may come to the same change; the one that is named first keeps it.
+                same = (file, edit.path, repr(edit.value))
+                if same not in made:
+                    made.add(same)
+                    mutant = _mutant(place, operator, edit)
+                    if mutant.id in found:
+                        raise ValueError(f"two mutants are called {mutant.id}")
+                    found[mutant.id] = mutant
+    return list(found.values())
+
+
+def _edits(place: Place) -> Iterator[tuple[Operator, Edit]]:
+    for operator in OPERATORS.values():
+        for edit in operator.find(place):
+            yield operator, edit
+
+
+def _mutant(place: Place, operator: Operator, edit: Edit) -> Mutant:
+    variant = f"={edit.variant}" if edit.variant else ""
+    selected = not operator.one_a_resource or _is_the_one(place)
+    return Mutant(
+        id=f"{place.file}:{place.label}:{operator.name}{variant}",
+        file=place.file,
+        operator=operator.name,
+        description=f"{place.label}: {edit.what}",
+        path=edit.path,
+        value=edit.value,
+        selected=selected,
+    )
+
+
+def _is_the_one(place: Place) -> bool:
+    """Whether this is the item that is run of those of its resource: another one for each."""
+    names = list(range(len(place.parent))) if isinstance(place.parent, list) else [*place.parent]
+    resource = zlib.crc32(f"{place.file}:{place.path[1]}".encode())
+    return names.index(place.key) == resource % len(names)
