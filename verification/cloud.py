@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import boto3
@@ -39,6 +40,12 @@ class Cloud:
         self._clients: dict[str, Any] = {}
         # Refusals are kept as well: a cloud that does not answer is asked once, not per check.
         self._answers: dict[str, Any] = {}
+
+    def again(self) -> Cloud:
+        """Return the same account and region with nothing asked yet, by the connections of this."""
+        other = copy(self)
+        other._answers = {}
+        return other
 
     def get(self, service: str, operation: str, **arguments: Any) -> Record:
         """Return the whole answer of one operation, for example `get("sns", "list_topics")`.

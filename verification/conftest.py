@@ -10,6 +10,9 @@ from testinfra.host import Host
 from verification.platform import Platform
 from verification.settings import SettingError, Settings, read_settings
 
+# Who runs the checks again and again in one process hands over the platforms that it knows.
+KNOWN = pytest.StashKey[dict[str, Platform | SettingError]]()
+
 
 @dataclass
 class Platforms:
@@ -37,9 +40,9 @@ class Platforms:
 
 
 @pytest.fixture(scope="session")
-def platforms() -> Platforms:
+def platforms(pytestconfig: pytest.Config) -> Platforms:
     """Return the platforms of this run."""
-    return Platforms()
+    return Platforms(pytestconfig.stash.get(KNOWN, {}))
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,16 @@ class MissingError(Exception):
 class Platform:
     """One deployment target. Everything is read on first use and then kept."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cloud: Cloud | None = None) -> None:
         """Prepare to read what the settings describe; nothing is asked yet."""
         self.settings = settings
-        self.cloud = Cloud(settings.region)
+        self.cloud = cloud or Cloud(settings.region)
+
+    def again(self) -> Platform:
+        """Return the same platform, of which only the stack tree has been read already."""
+        other = Platform(self.settings, self.cloud.again())
+        other.stacks = self.stacks
+        return other
 
     # --- CloudFormation -------------------------------------------------------------------------
 

@@ -188,6 +188,12 @@ def test_what_recovery_points_need_is_kept_with_them(
 # --- plan -----------------------------------------------------------------------------------------
 
 
+def test_plan_is_named_after_the_deployment(resources: Resources, environment: str) -> None:
+    plan = resources["PaymentBackupPlan"]["Properties"]["BackupPlan"]
+    assert set(plan) == {"BackupPlanName", "BackupPlanRule"}
+    assert plan["BackupPlanName"] == f"payments-{environment}"
+
+
 def test_rules_of_the_environment(rules: list[dict[str, Any]], environment: str) -> None:
     kept = {rule["RuleName"]: rule["Lifecycle"] for rule in rules}
     assert kept == {

@@ -47,7 +47,18 @@ ACCEPTED = {
 }
 
 REFUSED = {
-    "ApplicationName": ["Payments", "1pay", "p", "pay_1", "p" * 22, ""],
+    "ApplicationName": [
+        "Payments",
+        "1pay",
+        "p",
+        "pay_1",
+        "p" * 22,
+        "",
+        "pay--2",
+        "pay-",
+        "aws-pay",
+        "ssmpay",
+    ],
     "CostCenter": ["", " padded", "tab\t", "a" * 129],
     "Owner": ["", "-", "a" * 129],
     "VpcCidr": [

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from verification.cloud import Cloud, CloudError
-from verification.policies import principals, read_policy, refuses_plain_http
+from verification.policies import covers, overlaps, principals, read_policy, refuses_plain_http
 from verification.rules import Rule, port, read_rules, spell
 
 
@@ -82,6 +82,24 @@ def test_principals_of_every_form() -> None:
     assert principals({"Principal": {"Service": ["a", "b"], "AWS": "c"}}) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "name", "covered", "overlapping"),
+    [
+        (["s3:Get*"], "s3:GetObject", True, True),
+        (["S3:getobject"], "s3:GetObject", True, True),
+        (["s3:GetObject"], "s3:*", False, True),
+        (["kms:Decrypt", "s3:Put*"], "s3:GetObject", False, False),
+        (["*"], "anything:AtAll", True, True),
+        ([], "s3:GetObject", False, False),
+    ],
+)
+def test_patterns_of_policies(
+    patterns: list[str], name: str, covered: bool, overlapping: bool
+) -> None:
+    assert covers(patterns, name) is covered
+    assert overlaps(patterns, name) is overlapping
+
+
 def test_a_cloud_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "000000000000")
@@ -96,3 +114,17 @@ def test_a_cloud_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPa
     with pytest.raises(CloudError) as second:
         cloud.get("sts", "get_caller_identity")
     assert str(second.value) == str(first.value)
+
+
+def test_a_cloud_asks_again_by_the_same_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = Cloud("eu-west-1")
+    answers = iter(["first", "second"])
+
+    class Topics:
+        def list_topics(self) -> dict[str, str]:
+            return {"answer": next(answers)}
+
+    monkeypatch.setattr(cloud, "_clients", {"sns": Topics()})
+    assert cloud.get("sns", "list_topics") == cloud.get("sns", "list_topics") == {"answer": "first"}
+    assert cloud.again().get("sns", "list_topics") == {"answer": "second"}
+    assert cloud.get("sns", "list_topics") == {"answer": "first"}

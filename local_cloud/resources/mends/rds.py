@@ -113,6 +113,25 @@ def _like_the_cluster(_request: Members, response: Members) -> None:
             instance["DBSubnetGroup"] = group
 
 
+def _spread(request: Members, _response: Members) -> None:
+    """Put an instance of a cluster where the cluster has the fewest, as Aurora does."""
+    instance = _rds._instances[request["DBInstanceIdentifier"]]
+    cluster = _rds._clusters.get(instance.get("DBClusterIdentifier") or "", {})
+    group = _rds._subnet_groups.get(cluster.get("DBSubnetGroup") or "", {})
+    zones = sorted(
+        {subnet["SubnetAvailabilityZone"]["Name"] for subnet in group.get("Subnets", ())}
+    )
+    if "AvailabilityZone" in request or not zones:
+        return
+    members = {member["DBInstanceIdentifier"] for member in cluster.get("DBClusterMembers", ())}
+    taken = [
+        other["AvailabilityZone"]
+        for name, other in _rds._instances.items()
+        if name in members and other is not instance
+    ]
+    instance["AvailabilityZone"] = min(zones, key=taken.count)
+
+
 def _move_tier(request: Members, response: Members) -> None:
     """The failover tier of an instance is kept in its cluster too."""
     if "PromotionTier" not in request:
@@ -130,6 +149,7 @@ MENDS: tuple[Mend, ...] = (
     _CLUSTERS,
     _INSTANCES,
     Amendment("CreateDBCluster", _own_secret),
+    Amendment("CreateDBInstance", _spread),
     Amendment("CreateDBInstance", _like_the_cluster),
     Amendment("ModifyDBInstance", _move_tier),
     Amendment("ModifyDBInstance", _like_the_cluster),

@@ -11,7 +11,7 @@ from tests.e2e.sabotages.victim import Victim, sabotage
 noticed_by = partial(sabotage, on="prod")
 
 
-@noticed_by("stack::test_termination_protection")
+@noticed_by("stack::test_termination_protection", stacks=True)
 def stack_is_protected_otherwise(victim: Victim) -> Iterator[str]:
     cloudformation, wanted = victim.client("cloudformation"), victim.target.inventory == "prod"
     for on in (not wanted, wanted):

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 from tests.e2e.conftest import ROOT, Target
+from verification.conftest import KNOWN
+from verification.platform import Platform
+from verification.settings import read_settings
 
 SUITE = ROOT / "verification"
 
@@ -85,17 +88,48 @@ class Victim:
         )["StackResourceDetail"]["PhysicalResourceId"]
         return found
 
-    def failures(self, checks: tuple[str, ...] = ()) -> Failures:
-        """Run checks of the suite, or all of them, in this process and return what failed."""
-        return run_checks(self.target.artifacts / "inventory.yml", self.host, checks)
+    @cached_property
+    def platform(self) -> Platform:
+        """The platform as the checks read it."""
+        inventory = yaml.safe_load((self.target.artifacts / "inventory.yml").read_text())
+        return Platform(read_settings(inventory["all"]["hosts"][self.host]))
+
+    def failures(self, *checks: str, anew: bool = False) -> Failures:
+        """Run checks of the suite, or all of them, in this process and return what failed.
+
+        Args:
+            checks: names like `test_network.py::test_x`.
+            anew: whether the stacks are read again too, most of what there is to read.
+        """
+        failures = Failures({} if anew else {self.host: self.platform.again()})
+        status = pytest.main(
+            [
+                *(str(SUITE / check) for check in checks or ("",)),
+                f"--config-file={SUITE / 'pytest.ini'}",
+                f"--ansible-inventory={self.target.artifacts / 'inventory.yml'}",
+                f"--hosts=ansible://{self.host}",
+                *("-p", "testinfra.plugin", "-p", "no:terminal"),
+                # It collects garbage after each run, which takes as long as the run.
+                *("-p", "no:unraisableexception"),
+            ],
+            plugins=[failures],
+        )
+        # Anything else is no verdict: a check of that name does not exist, say.
+        assert status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), (checks, status)
+        return failures
 
 
 @dataclass
 class Failures:
     """What a run of checks found; a plug-in of pytest's."""
 
+    known: dict[str, Platform]
     count: int = 0
     messages: dict[str, str] = field(default_factory=dict)
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Hand over the platform, of which much is known already."""
+        config.stash[KNOWN] = dict(self.known)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a check, and keep its message if it failed."""
@@ -107,30 +141,6 @@ class Failures:
     def of(self, check: str) -> list[str]:
         """The messages of one check, which may have run with several parameters."""
         return [text for name, text in self.messages.items() if name.split("[")[0] == check]
-
-
-def run_checks(inventory: Path, host: str, checks: tuple[str, ...]) -> Failures:
-    """Run checks, named `test_network.py::test_x`, as `python -m verification` does."""
-    failures = Failures()
-    status = pytest.main(
-        [
-            *(str(SUITE / check) for check in checks or ("",)),
-            f"--config-file={SUITE / 'pytest.ini'}",
-            "-p",
-            "testinfra.plugin",
-            "-p",
-            "no:terminal",
-            # It collects garbage at the end of each run, which would take as long as the run.
-            "-p",
-            "no:unraisableexception",
-            f"--ansible-inventory={inventory}",
-            f"--hosts=ansible://{host}",
-        ],
-        plugins=[failures],
-    )
-    # Anything else is no verdict: a check of that name does not exist, say.
-    assert status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), (checks, status)
-    return failures
 
 
 Act = Callable[[Victim], Iterator[str]]
@@ -149,6 +159,7 @@ class Sabotage:
     checks: tuple[str, ...]
     environment: str
     lasting: bool
+    stacks: bool
 
     def __str__(self) -> str:
         return self.name
@@ -172,18 +183,21 @@ def _mended(act: Act) -> Callable[[Victim], AbstractContextManager[str]]:
 SABOTAGES: list[Sabotage] = []
 
 
-def sabotage(*checks: str, on: str, lasting: bool = False) -> Callable[[Act], Act]:
+def sabotage(
+    *checks: str, on: str, lasting: bool = False, stacks: bool = False
+) -> Callable[[Act], Act]:
     """List a function as a sabotage.
 
     Args:
         checks: the checks that must fail, as `network::test_x` of `test_network.py`.
         on: the environment that is broken.
         lasting: it cannot be mended, since what was deleted would come back as another.
+        stacks: it changes a stack, so that the stacks have to be read again.
     """
 
     def add(act: Act) -> Act:
         names = tuple("test_{}.py::{}".format(*check.split("::")) for check in checks)
-        SABOTAGES.append(Sabotage(act.__name__, _mended(act), names, on, lasting))
+        SABOTAGES.append(Sabotage(act.__name__, _mended(act), names, on, lasting, stacks))
         return act
 
     return add
