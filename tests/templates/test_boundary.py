@@ -72,6 +72,19 @@ def test_role_without_its_environment_s_tag_may_do_nothing(role: Role) -> None:
                     assert not permits(retagged, role.policies, BOUNDARY), retagged
 
 
+@pytest.mark.parametrize("environment", [None, "", "shared", "test", "*"])
+def test_nobody_of_no_environment_may_do_anything(environment: str | None) -> None:
+    keys = {} if environment is None else {"aws:PrincipalTag/Environment": environment}
+    known = {"aws:PrincipalTag/Environment": "dev"}
+    for action, resource in {
+        "ec2:DescribeVpcs": "*",
+        "ecr:BatchGetImage": arn("ecr", "repository/a"),
+        "rds-db:connect": arn("rds-db", "dbuser:cluster-A/payment_iam"),
+    }.items():
+        assert permits(Request(action, resource, known), [EVERYTHING], BOUNDARY)
+        assert not permits(Request(action, resource, keys), [EVERYTHING], BOUNDARY)
+
+
 @each_environment
 def test_enhanced_monitoring_may_do_what_aws_gives_it(environment: str) -> None:
     document = OF_AWS["AmazonRDSEnhancedMonitoringRole"]["Document"]

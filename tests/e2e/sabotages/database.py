@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tests.e2e.sabotages.security import default_group
+from tests.e2e.sabotages.security import closing, default_group, function
 from tests.e2e.sabotages.victim import Victim, sabotage
 
 noticed_by = partial(sabotage, on="prod")
@@ -285,27 +285,20 @@ def password_is_told_by_a_parameter(victim: Victim) -> Iterator[str]:
 
 @noticed_by("secrets::test_passwords_are_told_nowhere")
 def password_is_told_to_a_function(victim: Victim) -> Iterator[str]:
-    name = victim.resource("PaymentVPCStack", "PaymentDefaultSecurityGroupFunction")
-    function = victim.client("lambda")
-    for variables in ({"PGPASS": password(victim)}, {}):
-        function.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables}
-        )
-        if variables:
-            yield "PaymentDefaultSecurityGroupFunction"
+    name, nothing = closing(victim), {"Environment": {"Variables": {}}}
+    told = {"Variables": {"PGPASS": password(victim)}}
+    with function(victim, name, nothing, Environment=told):
+        yield "PaymentDefaultSecurityGroupFunction"
 
 
 @noticed_by("secrets::test_rotation_works_beside_the_service")
 def rotation_moves_elsewhere(victim: Victim) -> Iterator[str]:
-    name, function = victim.outputs["RotationFunctionName"], victim.client("lambda")
-    before = function.get_function_configuration(FunctionName=name)["VpcConfig"]
-    groups = {"SecurityGroupIds": before["SecurityGroupIds"]}
-    for subnets in (victim.subnets("Public"), before["SubnetIds"]):
-        function.update_function_configuration(
-            FunctionName=name, VpcConfig={**groups, "SubnetIds": subnets}
-        )
-        if subnets != before["SubnetIds"]:
-            yield victim.subnets("Public")[0]
+    name = victim.outputs["RotationFunctionName"]
+    groups = {"SecurityGroupIds": [victim.outputs["RotationSecurityGroupId"]]}
+    before = {"VpcConfig": {**groups, "SubnetIds": victim.subnets("Private")}}
+    public = {**groups, "SubnetIds": victim.subnets("Public")}
+    with function(victim, name, before, VpcConfig=public):
+        yield victim.subnets("Public")[0]
 
 
 @noticed_by("secrets::test_rotation_is_started_only_by_secrets_manager")
