@@ -35,6 +35,8 @@ from ansible_collections.payments.cfn.plugins.module_utils.templates import (  #
 
 TEMPLATES = ROOT / "cloudformation"
 ENVIRONMENTS = ("dev", "staging", "prod")
+# Stacks beside the platform, which serve every environment.
+BESIDE = ("bootstrap", "recorder")
 
 _PSEUDO = {
     "AWS::AccountId": "111122223333",
@@ -74,15 +76,16 @@ def write_templates(
         tree = _packaged(templates / "master.yml", values, ["EnvironmentType"], folder)
         for path, (_, scope) in tree_scopes(tree, _scope(tree, values)).items():
             yield _write(folder, environment, path[-1] if path else "master", scope)
-    tree = load_tree(templates / "bootstrap.yml")
-    yield _write(folder, "every environment", "bootstrap", _scope(tree, _PARAMETERS))
+    for name in BESIDE:
+        tree = load_tree(templates / f"{name}.yml")
+        yield _write(folder, "every environment", name, _scope(tree, _PARAMETERS))
 
 
 def sources(templates: Path = TEMPLATES) -> dict[str, str]:
     """The template, by file name, that each stack of those written is made from."""
     children = load_tree(templates / "master.yml").children
     found = {name: child.tree.template.source for name, child in children.items() if child.tree}
-    return {"master": "master.yml", "bootstrap": "bootstrap.yml", **found}
+    return {"master": "master.yml", **{name: f"{name}.yml" for name in BESIDE}, **found}
 
 
 def _packaged(

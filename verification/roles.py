@@ -69,16 +69,6 @@ DUTIES: dict[str, Duty] = {
         "rds:CreateDBClusterSnapshot rds:DeleteDBClusterSnapshot rds:DescribeDBClusterSnapshots "
         "rds:DescribeDBClusters rds:ListTagsForResource tag:GetResources",
     ),
-    "PaymentConfigRole": _duty(
-        "config.amazonaws.com",
-        "s3:GetBucketAcl s3:ListBucket s3:PutObject s3:PutObjectAcl",
-        managed="AWS_ConfigRole",
-    ),
-    "PaymentEmptyConfigBucketRole": _duty(
-        "lambda.amazonaws.com",
-        "logs:CreateLogStream logs:PutLogEvents s3:DeleteObject s3:DeleteObjectVersion "
-        "s3:ListBucketVersions",
-    ),
     "PaymentComplianceEventRole": _duty(
         "events.amazonaws.com", "kms:Decrypt kms:GenerateDataKey* sns:Publish"
     ),

@@ -86,7 +86,7 @@ def test_backups_carry_the_tags(platform: Platform) -> None:
 
 def test_cluster_is_protected_from_deletion(platform: Platform, settings: Settings) -> None:
     actual = platform.cluster.get("DeletionProtection", False)
-    wanted = settings.expectations.deletion_protection
+    wanted = settings.expectations.deletion_protection and settings.termination_protection
     assert actual == wanted, (
         f"Deletion protection of the cluster is {actual}, "
         f"for {settings.environment} it is {wanted}."

@@ -7,6 +7,7 @@ out: what counts is a test that states what is required.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.mutants.generate import Mutant
 from tests.templates import loader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +37,7 @@ _ARGUMENTS = [
 
 
 # How many tests are tried before whole modules.
-_LIKELY = 12
+_LIKELY = 8
 
 
 # A mutant takes a tenth of a second where a test notices it, and ten where none does.
@@ -48,9 +50,16 @@ class BrokenError(RuntimeError):
 
 @dataclass(eq=False)  # pytest keeps its plugins in a set
 class _Watcher:
-    """A pytest plugin that keeps the first failure."""
+    """A pytest plugin that puts the tests of what is changed first, and keeps the first failure."""
 
+    mutant: Mutant | None
     failed: str | None = None
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Begin with the cases that name the changed resource, then those of its template."""
+        if self.mutant:
+            names = [str(name) for name in (*self.mutant.path[1:2], self.mutant.file)]
+            items.sort(key=lambda item: [name not in item.nodeid for name in names])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a test that failed."""
@@ -74,13 +83,14 @@ def warm_up() -> None:
     failed = first_failure([[name] for name in modules()])
     if failed:
         raise BrokenError(f"{failed} fails without any change; mend it first.")
+    gc.freeze()  # else each process would copy what its collector looks at
 
 
-def first_failure(sessions: Sequence[Sequence[str]]) -> str | None:
+def first_failure(sessions: Sequence[Sequence[str]], mutant: Mutant | None = None) -> str | None:
     """Run tests, or modules of them, session after session, up to the first that fails; name it."""
     for names in filter(None, sessions):
         _forget_tests()
-        watcher = _Watcher()
+        watcher = _Watcher(mutant)
         chosen = [f"--rootdir={FOLDER}", *(str(FOLDER / name) for name in names)]
         code = pytest.main([*_ARGUMENTS, *chosen], plugins=[watcher])
         if watcher.failed:
@@ -100,7 +110,7 @@ def _forget_tests() -> None:
 
 
 def judge(
-    connection: Connection, file: str, template: loader.Template, order: list[list[str]]
+    connection: Connection, mutant: Mutant, template: loader.Template, order: list[list[str]]
 ) -> None:
     """Run in a forked process: put the changed template in place and report what failed first."""
     # Processor time, which a busy machine does not take away; what is over it ends without a word.
@@ -108,32 +118,39 @@ def judge(
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    loader.READ[loader.DIRECTORY / file] = template
-    loader.deployed.cache_clear()
+    loader.READ[loader.DIRECTORY / mutant.file] = template
     try:
-        connection.send(("", first_failure(order)))
+        connection.send(("", first_failure(order, mutant)))
     except BrokenError as error:
         connection.send((str(error), None))
 
 
 @dataclass
 class Order:
-    """What is tried first: tests that killed mutants of the kind, then whole modules."""
+    """What is tried first: what killed the mutants most like this one, then whole modules."""
 
+    # The last test that killed a mutant of the operator, and one of the resource, in a template.
     last: dict[tuple[str, str], str] = field(default_factory=dict)
     kills: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
-    def of(self, file: str, operator: str) -> list[list[str]]:
-        """Likely tests, and after them every module, the most likely first."""
-        often = [test for test, _ in self.kills[file].most_common(_LIKELY)]
-        tests = list(dict.fromkeys([*filter(None, [self.last.get((file, operator))]), *often]))
-        likely = [f"test_{Path(file).stem}.py", *(test.split("::")[0] for test in often)]
+    def of(self, mutant: Mutant) -> list[list[str]]:
+        """Likely tests, then less likely ones, and after them every module."""
+        last = list(dict.fromkeys(self.last[key] for key in _kinds(mutant) if key in self.last))
+        often = [test for test, _ in self.kills[mutant.file].most_common(_LIKELY)]
+        often = [test for test in often if test not in last]
+        likely = [test.split("::")[0] for test in (*last, *often)]
+        likely.append(f"test_{Path(mutant.file).stem}.py")
         every = modules()
         ordered = dict.fromkeys(name for name in [*likely, *every] if name in every)
-        return [tests, *([name] for name in ordered)]
+        return [last, often, *([name] for name in ordered)]
 
-    def killed(self, file: str, operator: str, test: str) -> None:
+    def killed(self, mutant: Mutant, test: str) -> None:
         """Remember the test, whatever values it was run with."""
         name = test.split("[", maxsplit=1)[0]
-        self.last[file, operator] = name
-        self.kills[file][name] += 1
+        self.last |= dict.fromkeys(_kinds(mutant), name)
+        self.kills[mutant.file][name] += 1
+
+
+def _kinds(mutant: Mutant) -> list[tuple[str, str]]:
+    """What other mutants a mutant is like: of its operator, and of its resource."""
+    return [(mutant.file, mutant.operator), (mutant.file, str(mutant.path[1:2]))]

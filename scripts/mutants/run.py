@@ -44,7 +44,7 @@ def run(
     verdicts: dict[str, Verdict] = {}
     for verdict in _verdicts(mutants, templates, jobs, order):
         if verdict.killed_by:
-            order.killed(verdict.mutant.file, verdict.mutant.operator, verdict.killed_by)
+            order.killed(verdict.mutant, verdict.killed_by)
         verdicts[verdict.mutant.id] = verdict
         progress(verdict)
     return [verdicts[mutant.id] for mutant in mutants]
@@ -79,7 +79,7 @@ def _start(mutant: Mutant, template: Template, order: Order) -> tuple[Connection
     mine, theirs = context.Pipe(duplex=False)
     process = context.Process(
         target=judge,
-        args=(theirs, mutant.file, template, order.of(mutant.file, mutant.operator)),
+        args=(theirs, mutant, template, order.of(mutant)),
         daemon=True,
     )
     process.start()

@@ -10,12 +10,17 @@ from tests.e2e.conftest import Target
 from tests.e2e.sabotages import (  # noqa: F401  # each lists its sabotages
     compute,
     database,
+    functions,
     governance,
+    groups,
+    keys,
     monitoring,
     network,
-    security,
+    roles,
+    secrets,
     service,
     stack,
+    storage,
 )
 from tests.e2e.sabotages.victim import SABOTAGES, Sabotage, Victim
 
@@ -40,10 +45,11 @@ def victim(request: pytest.FixtureRequest, target_for: Callable[[str], Target]) 
     target.play("deploy.yml").succeeded()
     with pytest.MonkeyPatch.context() as patch:
         # The checks find AWS by the environment, as when the playbook runs them.
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
         for name, value in target.environment.items():
             patch.setenv(name, value)
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.delenv("AWS_PROFILE", raising=False)
         yield Victim(target, f"{inventory}-{target.region}")
 
 

@@ -168,3 +168,40 @@ def test_the_answer_has_no_content_type(
     code.handler(request_of("Delete", {}), None)
 
     assert answers.content_types == [""]
+
+
+class Refusals:
+    """Something that is refused some times before it is allowed, on a clock of its own."""
+
+    def __init__(self, code: str, times: int) -> None:
+        """Refuse with an error code so many times."""
+        self.error = ClientError({"Error": {"Code": code, "Message": "no"}}, "RevokeIngress")
+        self.left, self.now = times, 0.0
+
+    def act(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise self.error
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_role_that_is_not_known_everywhere_yet_is_tried_again(code: ModuleType) -> None:
+    refusals = Refusals("UnauthorizedOperation", 3)
+    code.once_allowed(refusals.act, refusals.sleep, lambda: refusals.now)
+    assert (refusals.left, refusals.now) == (0, 3 * code.RETRY_SECONDS)
+
+
+def test_a_role_that_may_not_is_given_up_in_time(code: ModuleType) -> None:
+    refusals = Refusals("UnauthorizedOperation", 1000)
+    with pytest.raises(ClientError):
+        code.once_allowed(refusals.act, refusals.sleep, lambda: refusals.now)
+    assert refusals.now == code.ROLE_KNOWN_AFTER_SECONDS
+
+
+def test_another_refusal_is_no_reason_to_wait(code: ModuleType) -> None:
+    refusals = Refusals("InvalidGroup.NotFound", 1)
+    with pytest.raises(ClientError):
+        code.once_allowed(refusals.act, refusals.sleep, lambda: refusals.now)
+    assert refusals.now == 0

@@ -55,7 +55,7 @@ def test_a_resource_stays_in_progress_as_long_as_on_aws(slow: Stacks) -> None:
     assert in_progress["ResourceStatus"] == "CREATE_IN_PROGRESS"
     assert in_progress["PhysicalResourceId"].endswith(":a")
     assert slow.settled("wait")["StackStatus"] == "CREATE_COMPLETE"
-    assert 2 * TOPIC_SECONDS <= time.monotonic() - began
+    assert time.monotonic() - began >= 2 * TOPIC_SECONDS
     events = slow.events("wait")
     a_ended = events.index(("A", "CREATE_COMPLETE"))
     assert events.index(("B", "CREATE_IN_PROGRESS")) < a_ended, "side by side"

@@ -90,10 +90,10 @@ def test_a_process_that_ends_without_a_verdict_is_no_verdict(
         run(mutants, templates, jobs=1, progress=lambda _: None)
 
 
-def test_what_killed_last_is_tried_first(folder: Path) -> None:
+def test_what_killed_last_is_tried_first(folder: Path, mutants: list[Mutant]) -> None:
     (folder / "test_a.py").touch()
     order = killers.Order()
-    assert order.of(FILE, "switch-flip") == [[], ["test_a.py"], ["test_dns.py"]]
-    order.killed(FILE, "switch-flip", "test_dns.py::test_names_are_resolved[dev]")
+    assert order.of(mutants[0]) == [[], [], ["test_a.py"], ["test_dns.py"]]
+    order.killed(mutants[0], "test_dns.py::test_names_are_resolved[dev]")
     likely = ["test_dns.py::test_names_are_resolved"]
-    assert order.of(FILE, "switch-flip") == [likely, ["test_dns.py"], ["test_a.py"]]
+    assert order.of(mutants[1]) == [likely, [], ["test_dns.py"], ["test_a.py"]]

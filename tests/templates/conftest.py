@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.templates import loader
 from tests.templates.loader import ENVIRONMENTS, ROOT, Template, in_environment, load_all
 
 
@@ -28,23 +27,11 @@ def environment(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
-def deployed_in(templates: dict[str, Template]) -> Callable[..., Template]:
-    """Returns a template, by its file name, as it is deployed in an environment."""
-
-    def resolve(file: str, environment: str, **parameters: object) -> Template:
-        if not parameters:
-            return loader.deployed(file, environment)
-        return in_environment(templates[file], environment, **parameters)
-
-    return resolve
-
-
 @pytest.fixture
-def deployed(deployed_in: Callable[..., Template], environment: str) -> Callable[..., Template]:
+def deployed(templates: dict[str, Template], environment: str) -> Callable[..., Template]:
     """Returns a template, by its file name, as it is deployed in the environment of the test."""
 
     def resolve(file: str, **parameters: object) -> Template:
-        return deployed_in(file, environment, **parameters)
+        return in_environment(templates[file], environment, **parameters)
 
     return resolve

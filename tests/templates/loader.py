@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ DIRECTORY = Path(__file__).parents[2] / "cloudformation"
 ROOT = "master.yml"
 # A stack beside the platform, which serves every environment and outlives them.
 BOOTSTRAP = "bootstrap.yml"
+RECORDER = "recorder.yml"
+BESIDE = (BOOTSTRAP, RECORDER)
 ENVIRONMENTS = ("dev", "staging", "prod")
 STACK = "AWS::CloudFormation::Stack"
 # How a template finds the boundary of its roles, which is made before any platform.
@@ -65,7 +66,7 @@ def _read(path: Path) -> Template:
 
 def load_all() -> dict[str, Template]:
     """Every template of the platform by its file name: the root and what is nested in it."""
-    paths = sorted(path for path in DIRECTORY.glob("*.yml") if path.name != BOOTSTRAP)
+    paths = sorted(path for path in DIRECTORY.glob("*.yml") if path.name not in BESIDE)
     return {path.name: load(path) for path in paths}
 
 
@@ -207,18 +208,31 @@ class _Resolver:
         return name is None or self.condition({"Condition": name})
 
 
+# What in_environment made, and of which template: many tests look at the same one.
+_MADE: dict[tuple[int, str], tuple[Template, Template]] = {}
+
+
 def in_environment(template: Template, environment: str, **parameters: Any) -> Template:
     """The template as it is deployed in an environment.
 
     Parameters have the given values or else their defaults; maps and conditions are resolved, what
     a condition rules out is gone. References to resources and pseudo parameters stay functions.
     """
+    key = (id(template), f"{environment} {sorted(parameters.items())}")
+    made_of, made = _MADE.get(key, (None, {}))
+    if made_of is not template:
+        made = _resolved(template, {"EnvironmentType": environment} | parameters)
+        _MADE[key] = (template, made)
+    return made
+
+
+def _resolved(template: Template, parameters: Mapping[str, Any]) -> Template:
     known = {
         name: definition["Default"]
         for name, definition in template.get("Parameters", {}).items()
         if "Default" in definition
     }
-    resolver = _Resolver(template, known | {"EnvironmentType": environment} | parameters)
+    resolver = _Resolver(template, known | dict(parameters))
     resolved = {
         section: {
             name: resolver.value(item)
@@ -228,9 +242,3 @@ def in_environment(template: Template, environment: str, **parameters: Any) -> T
         for section in ("Resources", "Outputs")
     }
     return template | resolved
-
-
-@cache
-def deployed(file: str, environment: str) -> Template:
-    """A template by its file name, as it is deployed in an environment with every default."""
-    return in_environment(load(DIRECTORY / file), environment)

@@ -71,7 +71,7 @@ def tags(application: str) -> dict[str, str]:
 CONTEXT = {
     "iam:PermissionsBoundary": BOUNDARY_ARN,
     "iam:PassedToService": "lambda.amazonaws.com",
-    "iam:PolicyARN": "arn:aws:iam::aws:policy/service-role/AWS_ConfigRole",
+    "iam:PolicyARN": "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
     "iam:AWSServiceName": "ecs.amazonaws.com",
     "application-autoscaling:service-namespace": "ecs",
     "kms:ViaService": f"rds.{REGION}.amazonaws.com",

@@ -16,7 +16,7 @@ import yaml
 from ansible_collections.payments.cfn.plugins.module_utils import package
 from ansible_collections.payments.cfn.plugins.module_utils.templates import load_tree
 
-from tests.templates.loader import BOOTSTRAP, DIRECTORY, ROOT
+from tests.templates.loader import BESIDE, DIRECTORY, ROOT
 
 FOLDER = Path(__file__).parent / "snapshots"
 REFERENCE, *OTHERS = ("prod", "staging", "dev")
@@ -66,7 +66,8 @@ def snapshots() -> dict[str, str]:
     reference = packaged(ROOT, REFERENCE)
     found = {f"{Path(name).stem}.{REFERENCE}.yml": text for name, text in reference.items()}
     # What serves every environment is packaged for none.
-    found |= packaged(BOOTSTRAP, "")
+    for root in BESIDE:
+        found |= packaged(root, "")
     for environment in OTHERS:
         for name, body in packaged(ROOT, environment).items():
             lines = difflib.unified_diff(

@@ -166,11 +166,13 @@ def test_bucket_is_private() -> None:
 
 def test_bucket_is_versioned_and_tidied() -> None:
     assert BUCKET["VersioningConfiguration"] == {"Status": "Enabled"}
-    [rule] = BUCKET["LifecycleConfiguration"]["Rules"]
-    assert rule["Status"] == "Enabled"
+    rule, plans = BUCKET["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == plans["Status"] == "Enabled"
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "NoncurrentDays"}}
-    # A current version may be what a recorded release needs: only replaced ones expire.
+    # A current version may be what a recorded release needs: only replaced ones expire, and what a
+    # plan that was killed has left.
     assert "ExpirationInDays" not in rule
+    assert (plans["Prefix"], plans["ExpirationInDays"]) == ("releases/plans/", 1)
 
 
 def test_bucket_is_encrypted_with_its_own_key() -> None:

@@ -1,4 +1,4 @@
-"""Compliance: the recorder, the bucket it delivers to, the rules, and who is told of a breach."""
+"""Compliance: the rules of AWS Config, and who is told of a breach."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import botocore.session
 import pytest
 
-from tests.templates.loader import BOUNDARY, Template, in_environment, load_all, references
+from tests.templates.loader import BOUNDARY, Template, in_environment, load_all
 from tests.templates.managed_rules import BALANCER, CLUSTER, INSTANCE, LISTENER, RULES, TASK
 
 Resources = dict[str, dict[str, Any]]
@@ -25,31 +24,12 @@ each_rule = pytest.mark.parametrize(
     [(place, name) for name, rule in RULES.items() for place in rule.environments],
     indirect=["environment"],
 )
-RECORDING = {
-    "PaymentConfigBucket",
-    "PaymentConfigBucketPolicy",
-    "PaymentConfigDeliveryChannel",
-    "PaymentConfigRecorder",
-    "PaymentConfigRole",
-}
-EMPTYING = {
-    "PaymentConfigEmptying",
-    "PaymentEmptyConfigBucketFunction",
-    "PaymentEmptyConfigBucketLogGroup",
-    "PaymentEmptyConfigBucketRole",
-}
 
 
 @pytest.fixture
 def resources(deployed: Callable[..., Template]) -> Resources:
-    """The resources of the environment of the test, with a recorder of its own."""
+    """The resources of the environment of the test."""
     return dict(deployed(FILE)["Resources"])
-
-
-@pytest.fixture
-def attached(deployed: Callable[..., Template]) -> Resources:
-    """The resources where the region's existing recorder serves."""
-    return dict(deployed(FILE, ConfigRecorder="existing")["Resources"])
 
 
 def properties(resources: Resources, logical_id: str) -> dict[str, Any]:
@@ -76,12 +56,6 @@ def test_environment_has_its_rules(resources: Resources, environment: str) -> No
         f"Payment{name}Rule" for name, rule in RULES.items() if environment in rule.environments
     }
     assert set(rules_in(resources)) == expected
-
-
-def test_rules_do_not_depend_on_who_made_the_recorder(
-    resources: Resources, attached: Resources
-) -> None:
-    assert rules_in(attached) == rules_in(resources)
 
 
 @each_rule
@@ -134,18 +108,6 @@ def test_rule_has_its_parameters(resources: Resources, environment: str, name: s
 
 def _here(value: Any, environment: str) -> Any:
     return value % environment if isinstance(value, str) and "%s" in value else value
-
-
-@each_rule
-def test_rule_waits_until_there_is_a_recorder(resources: Resources, name: str) -> None:
-    assert resources[f"Payment{name}Rule"]["DependsOn"] == "PaymentConfigReady"
-
-
-def test_what_the_rules_wait_for_is_the_recorder(resources: Resources, attached: Resources) -> None:
-    assert resources["PaymentConfigReady"]["Metadata"] == {
-        "Recorder": {"Ref": "PaymentConfigRecorder"}
-    }
-    assert not list(references(attached["PaymentConfigReady"]))
 
 
 def test_backup_is_asked_for_by_valid_json(resources: Resources, environment: str) -> None:
@@ -254,193 +216,6 @@ def test_service_is_not_held_at_an_old_platform(
         assert service.get("PlatformVersion", "LATEST") in {"LATEST", latest}
 
 
-# --- recorder
-
-
-def test_recorder_and_channel_carry_the_name_of_the_platform(
-    resources: Resources, environment: str
-) -> None:
-    """By its name a second deployment tells its own recorder from somebody else's."""
-    for logical_id in ("PaymentConfigRecorder", "PaymentConfigDeliveryChannel"):
-        assert properties(resources, logical_id)["Name"] == f"payments-{environment}"
-
-
-def test_recorder_and_channel_do_not_wait_for_each_other(resources: Resources) -> None:
-    """CloudFormation starts the recorder when there is a channel: either order would hang."""
-    pair = {"PaymentConfigRecorder", "PaymentConfigDeliveryChannel"}
-    for logical_id in pair:
-        resource = resources[logical_id]
-        named = {reference.name for reference in references(resource)}
-        assert not pair & (named | {resource.get("DependsOn")})
-
-
-def test_channel_delivers_to_the_bucket_once_the_policy_lets_it(resources: Resources) -> None:
-    channel = resources["PaymentConfigDeliveryChannel"]
-    assert channel["DependsOn"] == "PaymentConfigBucketPolicy"
-    assert channel["Properties"]["S3BucketName"] == {"Ref": "PaymentConfigBucket"}
-
-
-def test_existing_recorder_is_left_alone(attached: Resources) -> None:
-    """An account has one recorder and one channel in a region: a second would fail the stack."""
-    kinds = {item["Type"] for item in attached.values()}
-    assert "AWS::Config::ConfigurationRecorder" not in kinds
-    assert "AWS::Config::DeliveryChannel" not in kinds
-    assert not (RECORDING | EMPTYING) & set(attached)
-
-
-def test_recorder_records_chosen_types_only(resources: Resources) -> None:
-    group = properties(resources, "PaymentConfigRecorder")["RecordingGroup"]
-    types = group["ResourceTypes"]
-    assert (group["AllSupported"], group["IncludeGlobalResourceTypes"]) == (False, False)
-    assert types == sorted(types, key=str.lower)
-    assert len(types) == len(set(types))
-
-
-def test_recorder_records_types_that_aws_config_knows(resources: Resources) -> None:
-    model = botocore.session.get_session().get_service_model("config")
-    types = properties(resources, "PaymentConfigRecorder")["RecordingGroup"]["ResourceTypes"]
-    assert not set(types) - set(model.shape_for("ResourceType").enum)
-
-
-@each_rule
-def test_recorder_records_what_triggers_a_rule(resources: Resources, name: str) -> None:
-    """Without a recorded change the rule would never be evaluated, and nobody would notice."""
-    types = properties(resources, "PaymentConfigRecorder")["RecordingGroup"]["ResourceTypes"]
-    assert not set(RULES[name].judges) - set(types)
-
-
-def test_recorder_has_its_own_role(resources: Resources) -> None:
-    recorder = properties(resources, "PaymentConfigRecorder")
-    role = properties(resources, "PaymentConfigRole")
-    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert recorder["RoleARN"] == {"Fn::GetAtt": ["PaymentConfigRole", "Arn"]}
-    assert trust["Principal"] == {"Service": "config.amazonaws.com"}
-    assert trust["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
-        "ArnLike": {
-            "aws:SourceArn": {
-                "Fn::Sub": "arn:${AWS::Partition}:config:${AWS::Region}:${AWS::AccountId}:*"
-            }
-        },
-    }
-    assert role["ManagedPolicyArns"] == [
-        {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWS_ConfigRole"}
-    ]
-
-
-def test_recorder_may_only_deliver_to_its_bucket(resources: Resources) -> None:
-    allowed = {
-        action: statement["Resource"]
-        for statement in statements(properties(resources, "PaymentConfigRole")["Policies"])
-        for action in as_list(statement["Action"])
-    }
-    bucket = {"Fn::GetAtt": ["PaymentConfigBucket", "Arn"]}
-    files = {"Fn::Sub": "${PaymentConfigBucket.Arn}/AWSLogs/${AWS::AccountId}/Config/*"}
-    assert allowed == {
-        "s3:GetBucketAcl": bucket,
-        "s3:ListBucket": bucket,
-        "s3:PutObject": files,
-        "s3:PutObjectAcl": files,
-    }
-
-
-# --- bucket
-
-
-def test_bucket_is_private_versioned_and_encrypted(resources: Resources) -> None:
-    bucket = properties(resources, "PaymentConfigBucket")
-    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-
-
-@pytest.mark.parametrize(
-    ("environment", "days"), [("dev", 30), ("staging", 90), ("prod", 400)], indirect=["environment"]
-)
-def test_history_expires(resources: Resources, days: int) -> None:
-    (rule,) = properties(resources, "PaymentConfigBucket")["LifecycleConfiguration"]["Rules"]
-    assert rule["Status"] == "Enabled"
-    assert rule["ExpirationInDays"] == days
-    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": days}
-
-
-def test_only_config_of_this_account_may_write_and_only_over_tls(resources: Resources) -> None:
-    policy = properties(resources, "PaymentConfigBucketPolicy")["PolicyDocument"]
-    find, deliver, deny = policy["Statement"]
-    account = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
-    for statement in (find, deliver):
-        assert statement["Effect"] == "Allow"
-        assert statement["Principal"] == {"Service": "config.amazonaws.com"}
-    assert (find["Action"], find["Condition"]) == (
-        ["s3:GetBucketAcl", "s3:ListBucket"],
-        {"StringEquals": account},
-    )
-    assert deliver["Action"] == "s3:PutObject"
-    assert deliver["Resource"] == {
-        "Fn::Sub": "${PaymentConfigBucket.Arn}/AWSLogs/${AWS::AccountId}/Config/*"
-    }
-    assert deliver["Condition"] == {
-        "StringEquals": {**account, "s3:x-amz-acl": "bucket-owner-full-control"}
-    }
-    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
-    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert len(deny["Resource"]) == 2
-
-
-@pytest.mark.parametrize("environment", ["dev", "staging"], indirect=True)
-def test_bucket_is_emptied_after_nothing_can_write_to_it(resources: Resources) -> None:
-    """Deletion runs against the references: channel, policy, emptying, bucket."""
-    policy = properties(resources, "PaymentConfigBucketPolicy")
-    assert policy["Bucket"] == {"Ref": "PaymentConfigEmptying"}
-    assert properties(resources, "PaymentConfigEmptying")["BucketName"] == {
-        "Ref": "PaymentConfigBucket"
-    }
-
-
-@pytest.mark.parametrize("environment", ["prod"], indirect=True)
-def test_nothing_in_prod_can_empty_the_bucket(resources: Resources) -> None:
-    assert not EMPTYING & set(resources)
-    policy = properties(resources, "PaymentConfigBucketPolicy")
-    assert policy["Bucket"] == {"Ref": "PaymentConfigBucket"}
-
-
-@pytest.mark.parametrize("environment", ["dev", "staging"], indirect=True)
-def test_function_may_only_empty_this_bucket(resources: Resources) -> None:
-    policies = properties(resources, "PaymentEmptyConfigBucketRole")["Policies"]
-    allowed = {
-        action: {reference.name for reference in references(statement["Resource"])}
-        for statement in statements(policies)
-        for action in as_list(statement["Action"])
-    }
-    assert allowed == {
-        "logs:CreateLogStream": {"PaymentEmptyConfigBucketLogGroup"},
-        "logs:PutLogEvents": {"PaymentEmptyConfigBucketLogGroup"},
-        "s3:ListBucketVersions": {"PaymentConfigBucket"},
-        "s3:DeleteObject": {"PaymentConfigBucket"},
-        "s3:DeleteObjectVersion": {"PaymentConfigBucket"},
-    }
-
-
-@pytest.mark.parametrize("environment", ["dev", "staging"], indirect=True)
-def test_cloudformation_waits_as_long_as_the_function_runs(resources: Resources) -> None:
-    function = properties(resources, "PaymentEmptyConfigBucketFunction")
-    assert properties(resources, "PaymentConfigEmptying")["ServiceTimeout"] >= function["Timeout"]
-    assert function["Timeout"] <= 900
-
-
-@pytest.mark.parametrize("environment", ["dev", "staging"], indirect=True)
-def test_log_of_the_function_is_encrypted_and_expires(
-    resources: Resources, environment: str
-) -> None:
-    group = properties(resources, "PaymentEmptyConfigBucketLogGroup")
-    assert group["LogGroupName"] == f"/aws/lambda/payments-{environment}/empty-config-bucket"
-    assert group["KmsKeyId"] == {"Ref": "LogsKeyArn"}
-    assert group["RetentionInDays"] == {"dev": 30, "staging": 90}[environment]
-
-
 # --- roles
 
 
@@ -532,11 +307,10 @@ def test_only_this_event_may_publish_and_only_to_the_topic(resources: Resources)
 
 
 def test_outputs(deployed: Callable[..., Template]) -> None:
-    own = deployed(FILE)["Outputs"]
-    existing = deployed(FILE, ConfigRecorder="existing")["Outputs"]
-    assert own["ConfigBucketName"]["Value"] == {"Ref": "PaymentConfigBucket"}
-    assert own["ComplianceEventRuleName"]["Value"] == {"Ref": "PaymentComplianceEvent"}
-    assert set(own) - set(existing) == {"ConfigBucketName"}
+    outputs = deployed(FILE)["Outputs"]
+    assert {name: output["Value"] for name, output in outputs.items()} == {
+        "ComplianceEventRuleName": {"Ref": "PaymentComplianceEvent"}
+    }
 
 
 def as_list(value: Any) -> list[Any]:

@@ -81,6 +81,11 @@ def test_number_of_instances_is_the_one_in_the_mapping(
     assert len(instances) == int(row["Instances"])
 
 
+def test_instances_stand_in_different_zones(instances: dict[str, dict[str, Any]]) -> None:
+    zones = [item["AvailabilityZone"] for _, item in sorted(instances.items())]
+    assert zones == [{"Fn::Select": [n, {"Fn::GetAZs": ""}]} for n in range(len(instances))]
+
+
 # --- engine
 
 
@@ -367,6 +372,13 @@ def test_instances_share_the_maintenance_window(
 )
 def test_only_prod_is_protected_from_deletion(cluster: dict[str, Any], protected: bool) -> None:
     assert cluster["DeletionProtection"] is protected
+
+
+@pytest.mark.parametrize("environment", ["prod"], indirect=True)
+def test_protection_can_be_lifted(deployed: Callable[..., Template]) -> None:
+    """A first deployment that fails could not be rolled back otherwise."""
+    resources = deployed("database.yml", DeletionProtection="disabled")["Resources"]
+    assert resources["PaymentDBCluster"]["Properties"]["DeletionProtection"] is False
 
 
 def test_failover_prefers_the_instances_in_order(instances: dict[str, dict[str, Any]]) -> None:

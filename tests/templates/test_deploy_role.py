@@ -100,7 +100,7 @@ def test_issuer_is_a_host_name(issuer: str, taken: bool) -> None:
 
 
 def test_session_ends_after_an_hour() -> None:
-    assert RESOURCES["PaymentDeployRole"]["Properties"]["MaxSessionDuration"] == 3600
+    assert RESOURCES["PaymentDeployRole"]["Properties"]["MaxSessionDuration"] == 7200
 
 
 def test_provider_is_for_this_audience_and_stays() -> None:

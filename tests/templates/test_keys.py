@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.templates.loader import Template, load_all
+from tests.templates.loader import in_environment, load_all
 
+TEMPLATES = load_all()
 KEYS = [
     pytest.param(file, logical_id, id=f"{file}-{logical_id}")
-    for file, template in load_all().items()
+    for file, template in TEMPLATES.items()
     for logical_id, resource in template["Resources"].items()
     if resource["Type"] == "AWS::KMS::Key"
 ]
@@ -64,8 +64,10 @@ ALARMS = {
 }
 
 
-def key(template: Template, logical_id: str) -> dict[str, Any]:
-    return dict(template["Resources"][logical_id]["Properties"])
+def key(file: str, logical_id: str, environment: str = "prod") -> dict[str, Any]:
+    """The properties of a key in an environment."""
+    resources = in_environment(TEMPLATES[file], environment)["Resources"]
+    return dict(resources[logical_id]["Properties"])
 
 
 def statements(properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -78,9 +80,9 @@ def statements(properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @each_key
 def test_the_account_administers_the_key_and_cannot_read_with_it(
-    deployed_in: Callable[..., Template], file: str, logical_id: str
+    file: str, logical_id: str
 ) -> None:
-    found = statements(key(deployed_in(file, "prod"), logical_id))
+    found = statements(key(file, logical_id))
     assert found["AdministerThroughIam"] == {
         "Sid": "AdministerThroughIam",
         "Effect": "Allow",
@@ -92,43 +94,36 @@ def test_the_account_administers_the_key_and_cannot_read_with_it(
 
 @each_key
 def test_the_longer_an_environment_matters_the_longer_its_key_can_be_saved(
-    deployed: Callable[..., Template], environment: str, file: str, logical_id: str
+    environment: str, file: str, logical_id: str
 ) -> None:
-    days = key(deployed(file), logical_id)["PendingWindowInDays"]
+    days = key(file, logical_id, environment)["PendingWindowInDays"]
     assert days == {"dev": 7, "staging": 14, "prod": 30}[environment]
 
 
 @each_key
-def test_key_stays_in_its_region_and_under_its_policy(
-    deployed: Callable[..., Template], file: str, logical_id: str
-) -> None:
-    properties = key(deployed(file), logical_id)
+def test_key_stays_in_its_region_and_under_its_policy(file: str, logical_id: str) -> None:
+    properties = key(file, logical_id)
     assert not properties.get("MultiRegion")
     assert not properties.get("BypassPolicyLockoutSafetyCheck")
     assert len(properties["Description"]) > 10
 
 
 @each_key
-def test_key_is_known_by_the_name_in_its_tag(
-    deployed: Callable[..., Template], environment: str, file: str, logical_id: str
-) -> None:
-    template = deployed(file)
+def test_key_is_known_by_the_name_in_its_tag(environment: str, file: str, logical_id: str) -> None:
     (alias,) = [
         resource["Properties"]["AliasName"]
-        for resource in template["Resources"].values()
+        for resource in in_environment(TEMPLATES[file], environment)["Resources"].values()
         if resource["Type"] == "AWS::KMS::Alias"
         and resource["Properties"]["TargetKeyId"] == {"Ref": logical_id}
     ]
-    tags = {tag["Key"]: tag["Value"] for tag in key(template, logical_id)["Tags"]}
+    tags = {tag["Key"]: tag["Value"] for tag in key(file, logical_id, environment)["Tags"]}
     assert alias == f"alias/{tags['Name']}"
     assert alias.startswith(f"alias/payments-{environment}-")
 
 
 @each_key
-def test_a_key_has_no_statement_but_these(
-    deployed_in: Callable[..., Template], file: str, logical_id: str
-) -> None:
-    found = statements(key(deployed_in(file, "prod"), logical_id))
+def test_a_key_has_no_statement_but_these(file: str, logical_id: str) -> None:
+    found = statements(key(file, logical_id))
     assert tuple(found) == ("AdministerThroughIam", *USES[logical_id], "RefuseGrantsToOthers")
     for name in USES[logical_id]:
         assert found[name]["Effect"] == "Allow"
@@ -142,17 +137,15 @@ def test_a_key_has_no_statement_but_these(
     ("file", "logical_id"),
     [("security.yml", "PaymentLogsKey"), ("vpc.yml", "PaymentNetworkLogsKey")],
 )
-def test_only_cloudwatch_logs_uses_the_keys_of_logs(
-    deployed_in: Callable[..., Template], file: str, logical_id: str
-) -> None:
-    using = statements(key(deployed_in(file, "prod"), logical_id))["EncryptLogs"]
+def test_only_cloudwatch_logs_uses_the_keys_of_logs(file: str, logical_id: str) -> None:
+    using = statements(key(file, logical_id))["EncryptLogs"]
     assert using["Principal"] == {"Service": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"}}
     assert using["Action"] == sorted([*USE, "kms:Describe*"])
     assert using["Condition"] == {"ArnLike": LOG_GROUPS}
 
 
-def test_only_alarms_use_the_key_of_their_topic(deployed_in: Callable[..., Template]) -> None:
-    using = statements(key(deployed_in("security.yml", "prod"), "PaymentAlarmKey"))["EncryptAlarms"]
+def test_only_alarms_use_the_key_of_their_topic() -> None:
+    using = statements(key("security.yml", "PaymentAlarmKey"))["EncryptAlarms"]
     assert using["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert using["Condition"] == {
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
@@ -160,10 +153,8 @@ def test_only_alarms_use_the_key_of_their_topic(deployed_in: Callable[..., Templ
     }
 
 
-def test_data_key_encrypts_for_the_database_and_the_secrets(
-    deployed_in: Callable[..., Template],
-) -> None:
-    found = statements(key(deployed_in("security.yml", "prod"), "PaymentDataKey"))
+def test_data_key_encrypts_for_the_database_and_the_secrets() -> None:
+    found = statements(key("security.yml", "PaymentDataKey"))
     using, granting = found["UseThroughDatabaseAndSecrets"], found["GrantToDatabaseAndSecrets"]
     assert using["Action"] == USE
     assert set(using["Condition"]) == {"StringEquals"}

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.templates.loader import ENVIRONMENTS, deployed, load_all
+from tests.templates.loader import ENVIRONMENTS, in_environment, load_all
 from tests.templates.policies import allowed
 
+TEMPLATES = load_all()
 CASES = [
     pytest.param(file, logical_id, environment, id=f"{environment}-{file}-{logical_id}")
     for environment in ENVIRONMENTS
-    for file in load_all()
-    for logical_id, resource in deployed(file, environment)["Resources"].items()
+    for file, template in TEMPLATES.items()
+    for logical_id, resource in in_environment(template, environment)["Resources"].items()
     if resource["Type"] == "AWS::Lambda::Function"
 ]
 each_function = pytest.mark.parametrize(
@@ -24,7 +25,7 @@ Resources = dict[str, dict[str, Any]]
 
 @pytest.fixture
 def resources(file: str, environment: str) -> Resources:
-    return dict(deployed(file, environment)["Resources"])
+    return dict(in_environment(TEMPLATES[file], environment)["Resources"])
 
 
 @pytest.fixture

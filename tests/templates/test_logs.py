@@ -6,22 +6,23 @@ from typing import Any
 
 import pytest
 
-from tests.templates.loader import ENVIRONMENTS, deployed, load_all
+from tests.templates.loader import ENVIRONMENTS, in_environment, load_all
 
 # PCI DSS 10.5.1 asks for twelve months of audit logs where there are cards.
 DAYS = {"dev": 30, "staging": 90, "prod": 400}
+TEMPLATES = load_all()
 CASES = [
     pytest.param(file, logical_id, environment, id=f"{environment}-{file}-{logical_id}")
     for environment in ENVIRONMENTS
-    for file in load_all()
-    for logical_id, resource in deployed(file, environment)["Resources"].items()
+    for file, template in TEMPLATES.items()
+    for logical_id, resource in in_environment(template, environment)["Resources"].items()
     if resource["Type"] == "AWS::Logs::LogGroup"
 ]
 
 
 @pytest.fixture
 def group(file: str, logical_id: str, environment: str) -> dict[str, Any]:
-    return dict(deployed(file, environment)["Resources"][logical_id]["Properties"])
+    return dict(in_environment(TEMPLATES[file], environment)["Resources"][logical_id]["Properties"])
 
 
 each_group = pytest.mark.parametrize(

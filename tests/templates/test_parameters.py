@@ -100,7 +100,6 @@ CHOICES = {
     "DataClassification": ["public", "internal", "confidential", "restricted"],
     "DeletionProtection": ["enabled", "disabled"],
     "ComplianceRules": ["enabled", "disabled"],
-    "ConfigRecorder": ["create", "existing"],
 }
 DEFAULTS = {
     "ApplicationName": "payments",
@@ -113,7 +112,6 @@ DEFAULTS = {
     # Protected and watched unless somebody says otherwise.
     "DeletionProtection": "enabled",
     "ComplianceRules": "enabled",
-    "ConfigRecorder": "create",
 }
 
 

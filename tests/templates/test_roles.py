@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.templates.loader import ENVIRONMENTS, deployed, load_all
+from tests.templates.loader import ENVIRONMENTS, in_environment, load_all
 from tests.templates.policies import arn
 
+TEMPLATES = load_all()
 CASES = [
     pytest.param(file, logical_id, environment, id=f"{environment}-{file}-{logical_id}")
     for environment in ENVIRONMENTS
-    for file in load_all()
-    for logical_id, resource in deployed(file, environment)["Resources"].items()
+    for file, template in TEMPLATES.items()
+    for logical_id, resource in in_environment(template, environment)["Resources"].items()
     if resource["Type"] == "AWS::IAM::Role"
 ]
 each_role = pytest.mark.parametrize(
@@ -31,8 +32,6 @@ TRUST: dict[str, tuple[str, dict[str, Any] | None]] = {
     "PaymentExecutionRole": ("ecs-tasks.amazonaws.com", arn("ecs", "*")),
     "PaymentTaskRole": ("ecs-tasks.amazonaws.com", arn("ecs", "*")),
     "PaymentBackupRole": ("backup.amazonaws.com", None),
-    "PaymentConfigRole": ("config.amazonaws.com", arn("config", "*")),
-    "PaymentEmptyConfigBucketRole": ("lambda.amazonaws.com", None),
     "PaymentComplianceEventRole": (
         "events.amazonaws.com",
         {
@@ -46,13 +45,12 @@ TRUST: dict[str, tuple[str, dict[str, Any] | None]] = {
 # AWS keeps these up to date with what the service does; a policy of our own would lag behind.
 MANAGED = {
     "PaymentDatabaseMonitoringRole": ["service-role/AmazonRDSEnhancedMonitoringRole"],
-    "PaymentConfigRole": ["service-role/AWS_ConfigRole"],
 }
 
 
 @pytest.fixture
 def role(file: str, logical_id: str, environment: str) -> dict[str, Any]:
-    return dict(deployed(file, environment)["Resources"][logical_id]["Properties"])
+    return dict(in_environment(TEMPLATES[file], environment)["Resources"][logical_id]["Properties"])
 
 
 def named(node: Any, environment: str) -> Any:

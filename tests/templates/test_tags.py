@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from tests.templates.loader import ENVIRONMENTS, STACK, Template, load_all
+from tests.templates.loader import ENVIRONMENTS, STACK, Template, in_environment, load_all
 
 TAGS = {
     "Application": {"Ref": "ApplicationName"},
@@ -72,9 +71,9 @@ def test_taggable_resource_carries_the_six_tags(file: str, logical_id: str, name
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize(("file", "logical_id", "name"), CASES)
 def test_taggable_resource_is_named_after_the_platform(
-    deployed_in: Callable[..., Template], environment: str, file: str, logical_id: str, name: str
+    environment: str, file: str, logical_id: str, name: str
 ) -> None:
-    resource = deployed_in(file, environment)["Resources"].get(logical_id)
+    resource = in_environment(TEMPLATES[file], environment)["Resources"].get(logical_id)
     if resource and resource["Type"] not in UNNAMED:
         named = as_mapping(resource["Properties"][name])["Name"]
         assert re.match(rf"payments-{environment}(-|$)", named)

@@ -121,31 +121,25 @@ def test_a_parameter_has_the_value_that_its_name_says(child: Child) -> None:
         assert value == ({"Ref": name} if "Ref" in value else source(name)), name
 
 
-# The environment, the two parameters that decide on compliance, and what is not there.
+# The environment, whether there are rules, and what is not there.
 @pytest.mark.parametrize(
-    ("environment", "rules", "recorder", "missing"),
+    ("environment", "rules", "missing"),
     [
-        ("dev", "enabled", "create", {"PaymentBackupStack"}),
-        ("dev", "disabled", "create", {"PaymentBackupStack", "PaymentComplianceStack"}),
-        ("staging", "enabled", "existing", set()),
-        ("staging", "disabled", "existing", {"PaymentComplianceStack"}),
-        ("prod", "enabled", "create", set()),
-        ("prod", "enabled", "existing", set()),
+        ("dev", "enabled", {"PaymentBackupStack"}),
+        ("dev", "disabled", {"PaymentBackupStack", "PaymentComplianceStack"}),
+        ("staging", "enabled", set()),
+        ("staging", "disabled", {"PaymentComplianceStack"}),
+        ("prod", "enabled", set()),
     ],
 )
 def test_stacks_that_are_asked_for_and_their_outputs(
-    environment: str, rules: str, recorder: str, missing: set[str]
+    environment: str, rules: str, missing: set[str]
 ) -> None:
-    root = in_environment(
-        TEMPLATES[ROOT], environment, ComplianceRules=rules, ConfigRecorder=recorder
-    )
+    root = in_environment(TEMPLATES[ROOT], environment, ComplianceRules=rules)
     assert set(CHILDREN) - set(root["Resources"]) == missing
     # An output of what is not there could not be resolved.
     absent = {
-        name
-        for name in TEMPLATES[ROOT]["Outputs"]
-        if source(name)["Fn::GetAtt"][0] in missing
-        or (name == "ConfigBucketName" and recorder == "existing")
+        name for name in TEMPLATES[ROOT]["Outputs"] if source(name)["Fn::GetAtt"][0] in missing
     }
     assert set(TEMPLATES[ROOT]["Outputs"]) - set(root["Outputs"]) == absent
 

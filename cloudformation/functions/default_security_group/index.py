@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,9 @@ from botocore.exceptions import ClientError
 # The longest that CloudFormation takes is 4096 bytes for the whole answer.
 MAX_REASON_CHARACTERS = 1000
 ANSWER_TIMEOUT_SECONDS = 10
+# IAM takes some seconds until everybody knows a new role, and this one is new.
+ROLE_KNOWN_AFTER_SECONDS = 45
+RETRY_SECONDS = 3
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
@@ -34,12 +39,30 @@ def handler(event: dict[str, Any], _context: object) -> None:
     """Answer a request of CloudFormation, whatever happens: without an answer the stack hangs."""
     try:
         if event["RequestType"] != "Delete":
-            close(event["ResourceProperties"]["SecurityGroupId"])
+            group_id = event["ResourceProperties"]["SecurityGroupId"]
+            once_allowed(lambda: close(group_id))
         outcome = Outcome("SUCCESS")
     except Exception as error:
         log.exception("the security group could not be closed")
         outcome = Outcome("FAILED", f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS])
     answer(event, outcome)
+
+
+def once_allowed(
+    action: Callable[[], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Do it, and again for a while as long as it is not allowed yet."""
+    deadline = clock() + ROLE_KNOWN_AFTER_SECONDS
+    while True:
+        try:
+            return action()
+        except ClientError as error:
+            refused = error.response["Error"]["Code"] == "UnauthorizedOperation"
+            if not refused or clock() >= deadline:
+                raise
+        sleep(RETRY_SECONDS)
 
 
 def close(group_id: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tests.e2e.sabotages.security import default_group
+from tests.e2e.sabotages.groups import default_group
 from tests.e2e.sabotages.victim import Victim, again, sabotage
 
 noticed_by = partial(sabotage, on="dev")
