@@ -41,6 +41,7 @@ _BALANCER = _sets("LoadBalancer", "LoadBalancer AvailabilityZone")
 _TARGETS = _sets("LoadBalancer TargetGroup", "LoadBalancer TargetGroup AvailabilityZone")
 _NAT = _sets("NatGatewayId")
 _FUNCTION = _sets("FunctionName", "FunctionName Resource")
+_EVENT_RULE = _sets("RuleName")
 _VAULT = _sets("BackupVaultName", "BackupVaultName ResourceType", "ResourceType")
 
 # Namespace, name, and the sets of dimensions that the metric is published under.
@@ -108,6 +109,11 @@ METRICS: dict[str, dict[str, tuple[Dimensions, ...]]] = {
         "NumberOfBackupJobsCompleted": _VAULT,
         "NumberOfBackupJobsExpired": _VAULT,
         "NumberOfBackupJobsFailed": _VAULT,
+    },
+    "AWS/Events": {
+        "FailedInvocations": _EVENT_RULE,
+        "Invocations": _EVENT_RULE,
+        "TriggeredRules": _EVENT_RULE,
     },
     "AWS/Lambda": {
         "Duration": _FUNCTION,

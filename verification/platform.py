@@ -328,6 +328,7 @@ class Platform:
             "NatGatewayId": {item["NatGatewayId"] for item in self.nat_gateways},
             "FunctionName": functions,
             "BackupVaultName": vaults,
+            "RuleName": {item.physical_id for item in self.resources("AWS::Events::Rule")},
         }
 
     def _alarms(self, key: str, kind: str) -> dict[str, Record]:

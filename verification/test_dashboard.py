@@ -13,7 +13,7 @@ from verification.settings import Settings
 
 WIDGET_NAMESPACES = ("AWS/ECS", "AWS/RDS", "AWS/ApplicationELB")
 # What happens once in a day or in weeks draws no line.
-UNSHOWN = {"AWS/Backup", "AWS/Lambda"}
+UNSHOWN = {"AWS/Backup", "AWS/Events", "AWS/Lambda"}
 
 
 def _widgets(platform: Platform) -> list[Record]:
