@@ -16,7 +16,6 @@ UNTAGGABLE = {
     NESTED,  # test_stack_tags looks at these
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::Backup::BackupSelection",
-    "AWS::CloudFormation::WaitConditionHandle",
     "AWS::Config::ConfigRule",
     "AWS::Config::ConfigurationRecorder",
     "AWS::Config::DeliveryChannel",

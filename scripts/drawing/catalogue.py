@@ -157,7 +157,6 @@ KINDS = (
     kind("Alarms", "Composite alarm", "CloudWatch::CompositeAlarm"),
     kind("Alarms", "SNS topic", "SNS::Topic"),
     kind("Overview", "Dashboard", "CloudWatch::Dashboard"),
-    kind("Rules", "Recorder", "Config::ConfigurationRecorder"),
     kind("Rules", "Config rule", "Config::ConfigRule"),
     kind("Rules", "Notification", "Events::Rule"),
     kind("Backups", "Vault", "Backup::BackupVault"),
@@ -181,7 +180,7 @@ KINDS = (
 PARTS = frozenset(
     f"AWS::{name}"
     for name in (
-        "Backup::BackupSelection", "CloudFormation::WaitConditionHandle", "Config::DeliveryChannel",
+        "Backup::BackupSelection",
         "EC2::EIP", "EC2::Route", "EC2::SubnetRouteTableAssociation", "EC2::VPCGatewayAttachment",
         "KMS::Alias", "Lambda::Permission", "RDS::DBSubnetGroup", "S3::BucketPolicy",
         "SecretsManager::SecretTargetAttachment", "SNS::Subscription", "SNS::TopicPolicy",

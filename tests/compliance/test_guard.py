@@ -90,7 +90,7 @@ def test_every_stack_is_written_as_it_reads_in_its_environment(tmp_path: Path) -
     stacks = set(load_tree(packaged.TEMPLATES / "master.yml").children) | {"master"}
     in_prod = {path.stem: path for path in written if path.parent.name == "prod"}
     assert set(in_prod) == stacks
-    assert {path.stem for path in written} == stacks | {"bootstrap"}
+    assert {path.stem for path in written} == stacks | {"bootstrap", "recorder"}
     for path in in_prod.values():
         template = json.loads(path.read_text(encoding="utf-8"))
         assert template["Parameters"]["EnvironmentType"]["AllowedValues"] == ["prod"]

@@ -14,7 +14,7 @@ from cfnlint.helpers import load_resource, valid_snapshot_types
 
 from scripts import guard
 from scripts.guard import CONTROL_TOWER, OUR_OWN
-from tests.templates.loader import load, load_all
+from tests.templates.loader import BESIDE, DIRECTORY, load, load_all
 from tests.templates.test_tags import tag_property
 
 FILES = sorted(OUR_OWN.glob("*.guard"))
@@ -106,7 +106,7 @@ def test_types_without_tags_are_those_in_use() -> None:
     """One that is no longer used would excuse the next resource of its type."""
     templates: list[dict[str, Any]] = [
         *load_all().values(),
-        *(load(path) for path in guard.ROOT.glob("cloudformation/bootstrap.yml")),
+        *(load(DIRECTORY / name) for name in BESIDE),
     ]
     used = {r["Type"] for template in templates for r in template["Resources"].values()}
     assert set(listed("tags", "UNTAGGABLE")) - used == set()
