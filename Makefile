@@ -24,7 +24,7 @@ down: setup ## Stop the local cloud; what was deployed to it is gone
 test: unit e2e molecule ## Run every test
 
 unit: setup-dev ## Templates, collection and local cloud
-	pytest --numprocesses 2 --dist loadfile tests/templates tests/functions tests/local_cloud tests/verification tests/docs tests/compliance \
+	pytest --numprocesses 2 --dist loadfile tests/templates tests/functions tests/local_cloud tests/verification tests/docs tests/compliance tests/mutants \
 	  collections/ansible_collections/payments/cfn/tests/unit
 
 e2e: setup-dev ## The real playbooks against the local cloud
