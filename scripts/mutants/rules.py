@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,19 +35,20 @@ def try_survivors(
     killed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _write(folder, "before", {})
+        for file in {verdict.mutant.file for verdict in survivors}:
+            _write(folder, f"before-{file}", stacks.get(file, Path(file).stem))
         for number, verdict in enumerate(survivors):
             mutant = verdict.mutant
             try:
-                changed = mutant.of(templates[mutant.file])
-                stack = stacks.get(mutant.file, Path(mutant.file).stem)
-                _write(folder, str(number), {mutant.file: changed}, stack)
+                changed = {mutant.file: mutant.of(templates[mutant.file])}
+                _write(
+                    folder, str(number), stacks.get(mutant.file, Path(mutant.file).stem), changed
+                )
             except Exception as error:  # whatever refuses it, it is not deployed
                 killed[mutant.id] = f"packaging: {error}"
         broken = _broken(folder)
-        before = {rule for stack, rules in broken.items() if "before" in stack for rule in rules}
         for number, verdict in enumerate(survivors):
-            more = sorted(broken[str(number)] - before)
+            more = sorted(broken[str(number)] - broken[f"before-{verdict.mutant.file}"])
             if more:
                 environment, rule, resource = more[0]
                 killed[verdict.mutant.id] = f"cfn-guard: {resource} breaks {rule} in {environment}"
@@ -55,18 +56,17 @@ def try_survivors(
 
 
 def _write(
-    folder: Path, name: str, changed: dict[str, loader.Template], only: str | None = None
+    folder: Path, name: str, stack: str, changed: Mapping[str, loader.Template] | None = None
 ) -> None:
-    """Write the stacks of changed templates, or the only one that a change can touch."""
+    """Write a stack as it reads in each environment under a name, with templates changed or not."""
     with tempfile.TemporaryDirectory() as temporary:
         templates = Path(temporary) / "cloudformation"
         shutil.copytree(TEMPLATES, templates)
-        for file, template in changed.items():
+        for file, template in (changed or {}).items():
             (templates / file).write_text(json.dumps(template), encoding="utf-8")
         for path in write_templates(Path(temporary), templates):
-            if only in (None, path.stem):
-                new = name if only else f"{name}-{path.stem}"
-                target = folder / "templates" / path.parent.name / f"{new}.json"
+            if path.stem == stack:
+                target = folder / "templates" / path.parent.name / f"{name}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, target)
 

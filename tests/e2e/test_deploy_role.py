@@ -215,4 +215,4 @@ def test_removes_the_platform_and_leaves_what_the_account_was_prepared_with(
         for stack in page["StackSummaries"]
         if stack["StackStatus"] != "DELETE_COMPLETE"
     }
-    assert left == {"payments-bootstrap"}
+    assert left == {"payments-bootstrap", "payments-recorder"}

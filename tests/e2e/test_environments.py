@@ -90,7 +90,7 @@ class Life:
             if stack["StackStatus"] != "DELETE_COMPLETE"
         }
         # What the account was prepared with outlives what was deployed.
-        return left == {"payments-bootstrap"}
+        return left == {"payments-bootstrap", "payments-recorder"}
 
 
 def tree(cloudformation: Any, root: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
