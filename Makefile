@@ -56,5 +56,5 @@ docs: setup-dev ## Draw the architecture and write the page on PCI DSS, from the
 bench: setup-dev ## Time a deployment against other tools
 	python benchmarks/deploy.py
 
-mutants: setup-dev ## Weaken the templates in every way and see that tests notice (12 minutes)
+mutants: setup-dev ## Weaken the templates in every way and see that tests notice (a quarter of an hour)
 	python -m scripts.mutants

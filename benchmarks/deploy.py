@@ -54,7 +54,7 @@ from ansible_collections.payments.cfn.plugins.module_utils import (  # noqa: E40
 from ansible_collections.payments.cfn.plugins.module_utils.errors import CfnError  # noqa: E402
 
 TEMPLATE = ROOT / "cloudformation" / "master.yml"
-BOOTSTRAP = ROOT / "cloudformation" / "bootstrap.yml"
+TEMPLATES = ROOT / "cloudformation"
 WORK = ROOT / "artifacts" / "benchmarks"
 AWSCLI_VENV = WORK / "awscli-venv"
 AWSCLI_REQUIREMENTS = HERE / "awscli-requirements.txt"
@@ -121,19 +121,22 @@ class Account:
         )
 
     def prepare(self, subject: Subject) -> None:
-        """Prepare the account, which gives it the bucket and what the templates look up."""
+        """Prepare the account: the bucket, what the templates look up, and the recorder."""
         values = {
             "ApplicationName": subject.parameters["ApplicationName"],
             "CostCenter": subject.parameters["CostCenter"],
             "Owner": subject.parameters["Owner"],
             "DataClassification": "internal",
-            "BucketName": self.bucket,
         }
+        self._prepare("bootstrap", values | {"BucketName": self.bucket})
+        self._prepare("recorder", values)
+
+    def _prepare(self, what: str, values: Mapping[str, str]) -> None:
         client = self.client("cloudformation")
-        name = f"{values['ApplicationName']}-bootstrap"
+        name = f"{values['ApplicationName']}-{what}"
         client.create_stack(
             StackName=name,
-            TemplateBody=BOOTSTRAP.read_text(encoding="utf-8"),
+            TemplateBody=(TEMPLATES / f"{what}.yml").read_text(encoding="utf-8"),
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()],
             Capabilities=list(CAPABILITIES),
         )

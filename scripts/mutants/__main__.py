@@ -4,8 +4,8 @@ Changes the templates in every way that the operators know, one change at a time
 tests of the templates on each. A mutant that no test kills is tried on the rules of cfn-guard; one
 that survives both is a finding, unless equivalents.yml says why it makes no difference.
 
-    python -m scripts.mutants                        # what runs by default
-    python -m scripts.mutants --all                  # every mutant, every tag of every resource
+    python -m scripts.mutants                        # a sample: every operator in every template
+    python -m scripts.mutants --all                  # every mutant, which takes hours
     python -m scripts.mutants --file vpc.yml --operator condition-drop
     python -m scripts.mutants --id '*PaymentFlowLog*' --list
 """
@@ -64,7 +64,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.mutants", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
-    parser.add_argument("--all", action="store_true", help="every mutant, also alike ones")
+    parser.add_argument(
+        "--all", action="store_true", help="every mutant; takes hours"
+    )
     parser.add_argument("--file", action="append", help="of a template, such as vpc.yml")
     parser.add_argument("--operator", action="append", choices=OPERATORS, metavar="NAME")
     parser.add_argument("--id", action="append", help="of an id, or of those that match a pattern")

@@ -157,6 +157,14 @@ def platform() -> list[Mutant]:
     return generate({path.name: loader.load(path) for path in paths})
 
 
+def test_default_run_tries_every_operator_on_every_template(platform: list[Mutant]) -> None:
+    made = {(mutant.file, mutant.operator) for mutant in platform}
+    chosen = [mutant for mutant in platform if mutant.selected]
+    assert {(mutant.file, mutant.operator) for mutant in chosen} == made
+    # Two a second on two cores.
+    assert 150 <= len(chosen) <= 1800
+
+
 def test_every_operator_fits_somewhere_in_the_platform(platform: list[Mutant]) -> None:
     used = {mutant.operator for mutant in platform}
     # No parameters depend on each other so far.
