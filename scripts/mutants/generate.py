@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from tests.templates.loader import Template
 
 # By default one in so many of the mutants that an operator makes of a template is run, the first of
 # them always: as many as two cores try in a quarter of an hour.
-ONE_IN = 7
+ONE_IN = 18
 
 # Importing an operator's module registers it.
 _MODULES = (network, policies, settings, values, wiring)
@@ -32,6 +32,8 @@ class Mutant:
     path: Path
     value: Any
     selected: bool
+    # Words by which to find the tests that look at what is changed.
+    about: str = ""
 
     def of(self, template: Template) -> Template:
         """The template with the change."""
@@ -44,13 +46,15 @@ def generate(templates: Mapping[str, Template]) -> list[Mutant]:
     found: dict[str, Mutant] = {}
     made: set[tuple[str, Path, str]] = set()
     for file, template in templates.items():
-        for place in places(file, template):
+        every = list(places(file, template))
+        uses = _uses(every)
+        for place in every:
             for operator, edit in _edits(place):
                 # Two operators may come to the same change; the one that is named first keeps it.
                 same = (file, edit.path, repr(edit.value))
                 if same not in made:
                     made.add(same)
-                    mutant = _mutant(place, operator, edit)
+                    mutant = _mutant(place, operator, edit, uses.get(place.path[1:4:2], ""))
                     if mutant.id in found:
                         raise ValueError(f"two mutants are called {mutant.id}")
                     found[mutant.id] = mutant
@@ -72,7 +76,17 @@ def _edits(place: Place) -> Iterator[tuple[Operator, Edit]]:
             yield operator, edit
 
 
-def _mutant(place: Place, operator: Operator, edit: Edit) -> Mutant:
+def _uses(every: Iterable[Place]) -> dict[Path, str]:
+    """Where each value of a mapping is used, by the mapping and the second key."""
+    found: defaultdict[Path, str] = defaultdict(str)
+    for place in every:
+        match place.value:
+            case {"Fn::FindInMap": [str(mapping), _, str(key), *_]}:
+                found[mapping, key] += f" {place.label}"
+    return found
+
+
+def _mutant(place: Place, operator: Operator, edit: Edit, uses: str) -> Mutant:
     variant = f"={edit.variant}" if edit.variant else ""
     selected = not operator.one_a_resource or _is_the_one(place)
     return Mutant(
@@ -83,6 +97,7 @@ def _mutant(place: Place, operator: Operator, edit: Edit) -> Mutant:
         path=edit.path,
         value=edit.value,
         selected=selected,
+        about=f"{place.file} {place.label} {edit.what} {uses}",
     )
 
 

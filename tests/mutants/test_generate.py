@@ -161,8 +161,8 @@ def test_default_run_tries_every_operator_on_every_template(platform: list[Mutan
     made = {(mutant.file, mutant.operator) for mutant in platform}
     chosen = [mutant for mutant in platform if mutant.selected]
     assert {(mutant.file, mutant.operator) for mutant in chosen} == made
-    # Two a second on two cores.
-    assert 150 <= len(chosen) <= 1800
+    # About one a second on two cores.
+    assert 150 <= len(chosen) <= 900
 
 
 def test_every_operator_fits_somewhere_in_the_platform(platform: list[Mutant]) -> None:
