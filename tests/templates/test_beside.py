@@ -43,7 +43,7 @@ NAMES = {
 
 @pytest.mark.parametrize("logical_id", TAGGED)
 def test_resource_is_tagged_as_shared_by_the_environments(logical_id: str) -> None:
-    tags = as_mapping(RESOURCES[logical_id]["Properties"][TAGGED[logical_id]])
+    tags = dict(as_mapping(RESOURCES[logical_id]["Properties"][TAGGED[logical_id]]))
     name = tags.pop("Name")
     assert tags == {**TAGS, "Environment": "shared"}
     assert name == NAMES.get(logical_id, name)
