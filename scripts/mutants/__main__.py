@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         excused = equivalents.load()
-        killers.warm_up()
+        order = killers.warm_up()
         progress = report.Progress(len(chosen), sys.stderr)
-        verdicts = run(chosen, templates, options.jobs, progress.add)
+        verdicts = run(chosen, templates, order, options.jobs, progress.add)
         progress.end()
         verdicts = rules.try_survivors(verdicts, templates, excused)
     except (killers.BrokenError, equivalents.WrongError) as error:
@@ -64,9 +64,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.mutants", description=(__doc__ or "").split("\n\n", maxsplit=1)[0]
     )
-    parser.add_argument(
-        "--all", action="store_true", help="every mutant; takes hours"
-    )
+    parser.add_argument("--all", action="store_true", help="every mutant; takes hours")
     parser.add_argument("--file", action="append", help="of a template, such as vpc.yml")
     parser.add_argument("--operator", action="append", choices=OPERATORS, metavar="NAME")
     parser.add_argument("--id", action="append", help="of an id, or of those that match a pattern")

@@ -8,18 +8,21 @@ out: what counts is a test that states what is required.
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import resource
 import sys
-from collections import Counter, defaultdict
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from scripts.mutants.generate import Mutant
+from scripts.mutants.relevance import Relevance
 from tests.templates import loader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +40,7 @@ _ARGUMENTS = [
 
 
 # How many tests are tried before whole modules.
-_LIKELY = 8
-
-
+_LIKELY = 10
 # A mutant takes a tenth of a second where a test notices it, and ten where none does.
 CPU_SECONDS = 60
 
@@ -52,11 +53,13 @@ class BrokenError(RuntimeError):
 class _Watcher:
     """A pytest plugin that puts the tests of what is changed first, and keeps the first failure."""
 
-    mutant: Mutant | None
+    mutant: Mutant | None = None
     failed: str | None = None
+    collected: list[pytest.Item] = field(default_factory=list)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Begin with the cases that name the changed resource, then those of its template."""
+        self.collected = list(items)
         if self.mutant:
             names = [str(name) for name in (*self.mutant.path[1:2], self.mutant.file)]
             items.sort(key=lambda item: [name not in item.nodeid for name in names])
@@ -77,36 +80,61 @@ def modules() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("test_*.py") if path.name != SNAPSHOTS)
 
 
-def warm_up() -> None:
-    """Import and read here what every forked process needs."""
+def warm_up() -> Order:
+    """Import and read here what every forked process needs, and see what each test is about."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    failed = first_failure([[name] for name in modules()])
-    if failed:
-        raise BrokenError(f"{failed} fails without any change; mend it first.")
+    texts: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    for name in modules():
+        began, watcher = time.process_time(), _Watcher()
+        if _run([name], watcher):
+            raise BrokenError(f"{watcher.failed} fails without any change; mend it first.")
+        seconds[name] = time.process_time() - began
+        for item in watcher.collected:
+            test = _without_values(item.nodeid)
+            if test not in texts and isinstance(item, pytest.Function):
+                texts[test] = f"{name} {inspect.getsource(item.function)}"
+            # The values it is run with, such as the names of resources.
+            texts[test] += f" {item.name}"
     gc.freeze()  # else each process would copy what its collector looks at
+    return Order(Relevance(texts), seconds)
 
 
 def first_failure(sessions: Sequence[Sequence[str]], mutant: Mutant | None = None) -> str | None:
     """Run tests, or modules of them, session after session, up to the first that fails; name it."""
     for names in filter(None, sessions):
-        _forget_tests()
-        watcher = _Watcher(mutant)
-        chosen = [f"--rootdir={FOLDER}", *(str(FOLDER / name) for name in names)]
-        code = pytest.main([*_ARGUMENTS, *chosen], plugins=[watcher])
-        if watcher.failed:
-            return watcher.failed
-        # A test that the change leaves nothing to do is no failure.
-        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            raise BrokenError(f"pytest ended with {code!r} and no failure at {', '.join(names)}.")
+        failed = _run(names, _Watcher(mutant))
+        if failed:
+            return failed
     return None
 
 
+def _run(names: Sequence[str], watcher: _Watcher) -> str | None:
+    chosen = [f"--rootdir={FOLDER}", *(str(FOLDER / name) for name in names)]
+    code = pytest.main([*_ARGUMENTS, *chosen], plugins=[watcher])
+    # A test that the change leaves nothing to do is no failure.
+    fine = code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if not fine and not watcher.failed:
+        raise BrokenError(f"pytest ended with {code!r} and no failure at {', '.join(names)}.")
+    return watcher.failed
+
+
+def _without_values(test: str) -> str:
+    return test.split("[", maxsplit=1)[0]
+
+
 def _forget_tests() -> None:
-    """Let test modules be imported again: they look at the templates while they are."""
+    """Let modules that look at the templates while they are imported be imported again."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if module is not loader and file and FOLDER in Path(file).parents:
+        if module is not loader and file and FOLDER in Path(file).parents and _is_reader(module):
             del sys.modules[name]
+
+
+def _is_reader(module: ModuleType) -> bool:
+    """Whether a module has anything of the loader, or of a module that has."""
+    of = {getattr(value, "__module__", None) for value in vars(module).values()}
+    return any(str(name).startswith("tests.templates.") for name in of - {module.__name__})
 
 
 def judge(
@@ -119,6 +147,7 @@ def judge(
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     loader.READ[loader.DIRECTORY / mutant.file] = template
+    _forget_tests()
     try:
         connection.send(("", first_failure(order, mutant)))
     except BrokenError as error:
@@ -127,28 +156,25 @@ def judge(
 
 @dataclass
 class Order:
-    """What is tried first: what killed the mutants most like this one, then whole modules."""
+    """What is tried first: tests that look at what is changed, then whole modules."""
 
+    relevance: Relevance
+    # What each module takes.
+    seconds: dict[str, float]
     # The last test that killed a mutant of the operator, and one of the resource, in a template.
     last: dict[tuple[str, str], str] = field(default_factory=dict)
-    kills: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def of(self, mutant: Mutant) -> list[list[str]]:
-        """Likely tests, then less likely ones, and after them every module."""
-        last = list(dict.fromkeys(self.last[key] for key in _kinds(mutant) if key in self.last))
-        often = [test for test, _ in self.kills[mutant.file].most_common(_LIKELY)]
-        often = [test for test in often if test not in last]
-        likely = [test.split("::")[0] for test in (*last, *often)]
-        likely.append(f"test_{Path(mutant.file).stem}.py")
-        every = modules()
-        ordered = dict.fromkeys(name for name in [*likely, *every] if name in every)
-        return [last, often, *([name] for name in ordered)]
+        """A session of likely tests, and one of every module, likely and quick ones first."""
+        last = [self.last[kind] for kind in _kinds(mutant) if kind in self.last]
+        likely = list(dict.fromkeys([*last, *self.relevance.best(mutant.about, _LIKELY)]))
+        quick = sorted(modules(), key=lambda name: self.seconds.get(name, 0))
+        ordered = dict.fromkeys([*(test.split("::")[0] for test in likely), *quick])
+        return [likely, *([name] for name in ordered)]
 
     def killed(self, mutant: Mutant, test: str) -> None:
         """Remember the test, whatever values it was run with."""
-        name = test.split("[", maxsplit=1)[0]
-        self.last |= dict.fromkeys(_kinds(mutant), name)
-        self.kills[mutant.file][name] += 1
+        self.last |= dict.fromkeys(_kinds(mutant), _without_values(test))
 
 
 def _kinds(mutant: Mutant) -> list[tuple[str, str]]:

@@ -36,11 +36,11 @@ class _Running:
 def run(
     mutants: Sequence[Mutant],
     templates: dict[str, Template],
+    order: Order,
     jobs: int,
     progress: Callable[[Verdict], None],
 ) -> list[Verdict]:
     """Give a verdict on each mutant, in the order in which they are given."""
-    order = Order()
     verdicts: dict[str, Verdict] = {}
     for verdict in _verdicts(mutants, templates, jobs, order):
         if verdict.killed_by:

@@ -9,12 +9,14 @@ import pytest
 
 from scripts.mutants import killers
 from scripts.mutants.generate import Mutant, generate
+from scripts.mutants.relevance import Relevance
 from scripts.mutants.run import Verdict, run
 from tests.templates import loader
 
 FILE = "vpc.yml"
 NOTICED = f"{FILE}:Resources.PaymentVPC.Properties.EnableDnsSupport:switch-flip"
 UNNOTICED = f"{FILE}:Resources.PaymentVPC.Properties.EnableDnsHostnames:switch-flip"
+ANY_ORDER = killers.Order(Relevance({}), {})
 
 TESTS = {
     "test_dns.py": """
@@ -59,7 +61,7 @@ def test_what_a_test_notices_is_killed_by_it(
     mutants: list[Mutant], templates: dict[str, loader.Template]
 ) -> None:
     seen: list[Verdict] = []
-    verdicts = run(mutants, templates, jobs=2, progress=seen.append)
+    verdicts = run(mutants, templates, ANY_ORDER, jobs=2, progress=seen.append)
     assert [verdict.mutant.id for verdict in verdicts] == [UNNOTICED, NOTICED]
     assert verdicts[0].killed_by is None
     assert verdicts[1].killed_by == "test_dns.py::test_names_are_resolved"
@@ -71,7 +73,7 @@ def test_a_module_that_cannot_be_read_because_of_the_change_kills(
 ) -> None:
     text = f"{TESTS['test_dns.py']}\nassert VPC['EnableDnsSupport'], 'while it is read'\n"
     (folder / "test_dns.py").write_text(text, encoding="utf-8")
-    unnoticed, noticed = run(mutants, templates, jobs=1, progress=lambda _: None)
+    unnoticed, noticed = run(mutants, templates, ANY_ORDER, jobs=1, progress=lambda _: None)
     assert unnoticed.killed_by is None
     assert noticed.killed_by == "test_dns.py"
 
@@ -87,13 +89,21 @@ def test_a_process_that_ends_without_a_verdict_is_no_verdict(
 ) -> None:
     (folder / "test_dns.py").write_text("import os\nos._exit(1)\n", encoding="utf-8")
     with pytest.raises(killers.BrokenError, match="without a verdict"):
-        run(mutants, templates, jobs=1, progress=lambda _: None)
+        run(mutants, templates, ANY_ORDER, jobs=1, progress=lambda _: None)
 
 
-def test_what_killed_last_is_tried_first(folder: Path, mutants: list[Mutant]) -> None:
+def test_what_killed_last_is_tried_first_then_what_has_the_same_words(
+    folder: Path, mutants: list[Mutant]
+) -> None:
     (folder / "test_a.py").touch()
-    order = killers.Order()
-    assert order.of(mutants[0]) == [[], [], ["test_a.py"], ["test_dns.py"]]
-    order.killed(mutants[0], "test_dns.py::test_names_are_resolved[dev]")
-    likely = ["test_dns.py::test_names_are_resolved"]
-    assert order.of(mutants[1]) == [likely, [], ["test_dns.py"], ["test_a.py"]]
+    about = {"test_dns.py::test_names": "EnableDnsSupport", "test_a.py::test_other": "CidrBlock"}
+    order = killers.Order(Relevance(about), {"test_dns.py": 1.0, "test_a.py": 2.0})
+    unnoticed, noticed = mutants
+    assert order.of(unnoticed) == [[], ["test_dns.py"], ["test_a.py"]]
+    assert order.of(noticed)[0] == ["test_dns.py::test_names"]
+    order.killed(noticed, "test_a.py::test_other[dev]")
+    assert order.of(noticed) == [
+        ["test_a.py::test_other", "test_dns.py::test_names"],
+        ["test_a.py"],
+        ["test_dns.py"],
+    ]

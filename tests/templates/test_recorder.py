@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 
 from tests.templates.iam import as_list
-from tests.templates.loader import DIRECTORY, RECORDER, load, references
+from tests.templates.loader import DIRECTORY, RECORDER, load, load_all, references
 from tests.templates.managed_rules import RULES
 
 TEMPLATE = load(DIRECTORY / RECORDER)
@@ -174,3 +174,26 @@ def test_only_config_of_this_account_may_write_and_only_over_tls() -> None:
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert len(deny["Resource"]) == 2
+
+
+@pytest.mark.parametrize("name", ["ApplicationName", "CostCenter", "Owner", "DataClassification"])
+def test_common_parameter_is_the_one_of_the_platform(name: str) -> None:
+    assert TEMPLATE["Parameters"][name] == load_all()["master.yml"]["Parameters"][name]
+
+
+def test_tidying_is_one_rule_that_also_ends_uploads() -> None:
+    (rule,) = properties("PaymentConfigBucket")["LifecycleConfiguration"]["Rules"]
+    assert rule["Id"] == "expire-history"
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_config_finds_this_bucket_only() -> None:
+    find = properties("PaymentConfigBucketPolicy")["PolicyDocument"]["Statement"][0]
+    assert find["Resource"] == {"Fn::GetAtt": ["PaymentConfigBucket", "Arn"]}
+
+
+def test_outputs() -> None:
+    assert {name: output["Value"] for name, output in TEMPLATE["Outputs"].items()} == {
+        "ConfigRecorderName": {"Ref": "PaymentConfigRecorder"},
+        "ConfigBucketName": {"Ref": "PaymentConfigBucket"},
+    }
